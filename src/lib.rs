@@ -1,0 +1,36 @@
+//! Outrigger: a sidecar that serves the Dapr state API through timeouts, retries and circuit
+//! breakers to Redis.
+//!
+//! # The map
+//!
+//! One call goes down through these rooms and its answer comes back up; a module imports only
+//! from lower rows, never from its neighbours (`tests/integration/architecture.rs` enforces it):
+//!
+//! | row | rooms | what for |
+//! |---|---|---|
+//! | 6 | `main`, [`cli`], [`commands`] | flags, exit codes |
+//! | 5 | [`sidecar`] | wires everything; start and shutdown order |
+//! | 4 | [`grpc`], [`http`], [`resources`], [`app_process`] | bytes in, bytes out |
+//! | 3 | [`edge`] | accepting, limits, token, draining |
+//! | 2 | [`api`] | what a request means |
+//! | 1 | [`state_store`], [`resiliency`] | siblings that know nothing of each other |
+//! | 0 | [`call`], [`go_text`], [`metrics`], [`log`], [`proto`] | leaves |
+//!
+//! # Invariants
+//!
+//! 1. `resiliency` knows no store, no YAML, no gRPC: it runs any future.
+//! 2. `state_store` tries once and says precisely what went wrong; it never retries.
+//! 3. Only `grpc` names tonic and proto types, only `http` names axum, only `state_store/redis*`
+//!    names fred, only `resources` names the YAML crate. [`state_store::StoredKey`] is built only
+//!    by `api/key.rs`.
+//! 4. After `resources::load` nothing can fail because of a name or a format.
+//! 5. `tokio::time::Instant` everywhere; nobody reads a clock or a random source inside
+//!    `circuit.rs` and `backoff.rs`.
+//! 6. `metrics` and `log` never change behaviour. No value and no secret is ever logged.
+//! 7. No lock is held across an await; whatever must be undone sits in a `Drop`, because tonic
+//!    drops a handler's future when its client hangs up.
+
+pub mod call;
+pub mod proto;
+pub mod resiliency;
+pub mod state_store;

@@ -1,0 +1,3 @@
+//! Reads flags, runs a command, returns the exit code; nothing else exits.
+
+fn main() {}

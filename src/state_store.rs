@@ -1,0 +1,219 @@
+//! What a state store is: it tries once and says precisely what went wrong.
+//!
+//! Deliberately absent: retries, timeouts of policies, key prefixes, app ids.
+
+use std::future::Future;
+
+use bytes::Bytes;
+
+/// A key as it stands in the store, prefix included. Only `api/key.rs` makes one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct StoredKey(String);
+
+impl StoredKey {
+    /// Takes the complete text of a stored key.
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The key's text, prefix included.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What is stored under a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The value's bytes.
+    pub data: Bytes,
+    /// The value's version; absent for a value that another program wrote without one.
+    pub etag: Option<String>,
+    /// When the value expires, as RFC 3339 text in UTC, where the store says so.
+    pub expires_at: Option<String>,
+}
+
+/// What happens when two writers meet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Concurrency {
+    /// The caller said nothing.
+    #[default]
+    Unspecified,
+    /// The first writer wins.
+    FirstWrite,
+    /// The last writer wins.
+    LastWrite,
+}
+
+/// When a write counts as done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Consistency {
+    /// The caller said nothing.
+    #[default]
+    Unspecified,
+    /// When the store has it.
+    Eventual,
+    /// When the store's replicas have it, too.
+    Strong,
+}
+
+/// A write or delete as the caller asked for it; etag and TTL are still text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Write {
+    /// Where.
+    pub key: StoredKey,
+    /// What.
+    pub change: Change,
+    /// The version the caller expects; empty means the same as absent.
+    pub etag: Option<String>,
+    /// What happens when two writers meet.
+    pub concurrency: Concurrency,
+    /// When the write counts as done.
+    pub consistency: Consistency,
+}
+
+/// What is to happen to a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Store this value.
+    Set {
+        /// The bytes to store.
+        value: Bytes,
+        /// The text of `ttlInSeconds`, if the caller gave one.
+        ttl: Option<String>,
+    },
+    /// Remove the key.
+    Delete,
+}
+
+/// A write whose etag and TTL were read by the store's own rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prepared {
+    /// Where.
+    pub key: StoredKey,
+    /// What.
+    pub change: PreparedChange,
+    /// The version that must be found.
+    pub expected: Expected,
+    /// Whether the caller gave an etag: a refusal is then reported as a mismatch of it.
+    pub conditional: bool,
+    /// What happens when two writers meet.
+    pub concurrency: Concurrency,
+    /// When the write counts as done.
+    pub consistency: Consistency,
+}
+
+/// [`Change`] with its TTL read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PreparedChange {
+    /// Store this value.
+    Set {
+        /// The bytes to store.
+        value: Bytes,
+        /// What becomes of the key's time to live.
+        ttl: Ttl,
+    },
+    /// Remove the key.
+    Delete,
+}
+
+/// What a write does to the key's time to live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ttl {
+    /// It stays as it is.
+    Unchanged,
+    /// It is removed: the key stays until it is deleted.
+    Persist,
+    /// It starts anew with so many seconds.
+    Seconds(u64),
+}
+
+/// The version a write expects to find.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// Any, or none.
+    Any,
+    /// This number.
+    Version(i64),
+    /// This text, compared as it stands.
+    Text(String),
+}
+
+/// How one try ended when it did not succeed. The texts are what Dapr's clients see.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The key's version is not the one the caller expects. Nothing was changed.
+    #[error("possible etag mismatch. error from state store: {0}")]
+    EtagMismatch(String),
+    /// The etag is not one that this store gives out. Nothing was sent.
+    #[error("invalid etag value: {0}")]
+    EtagInvalid(String),
+    /// `ttlInSeconds` is not what this store takes. Nothing was sent.
+    #[error("{0}")]
+    TtlInvalid(String),
+    /// The store answered "no" and would again. Nothing was changed.
+    #[error("{0}")]
+    Refused(String),
+    /// The store answered that it cannot work now. Nothing was changed.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The command was never handed to a connection. Nothing was changed.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The command was handed to a connection and no answer came: it may have executed.
+    #[error("{0}")]
+    Lost(String),
+}
+
+impl StoreError {
+    /// Whether the store may have carried the command out although the try failed.
+    pub fn may_have_executed(&self) -> bool {
+        matches!(self, Self::Lost(_))
+    }
+}
+
+/// What a store's connection is doing, for metadata.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    /// Whether calls reach the store at this moment.
+    pub connected: bool,
+    /// What went wrong last, if anything did.
+    pub last_error: Option<String>,
+}
+
+/// One state store, as every data-plane thread has it.
+pub trait StateStore: Send + Sync {
+    /// Reads a write's etag and TTL; sends nothing.
+    fn prepare(&self, write: Write) -> Result<Prepared, StoreError>;
+
+    /// Reads one key.
+    fn get(
+        &self,
+        key: &StoredKey,
+    ) -> impl Future<Output = Result<Option<Entry>, StoreError>> + Send;
+
+    /// Reads several keys; one answer per key, in their order.
+    fn get_many(
+        &self,
+        keys: &[StoredKey],
+    ) -> impl Future<Output = Vec<Result<Option<Entry>, StoreError>>> + Send;
+
+    /// Carries out each write on its own; one answer per write, in their order.
+    fn write(
+        &self,
+        writes: &[Prepared],
+    ) -> impl Future<Output = Vec<Result<(), StoreError>>> + Send;
+
+    /// Carries out the writes of a transaction by this store's rules for transactions; one answer
+    /// per write, in their order.
+    fn transact(
+        &self,
+        writes: &[Prepared],
+    ) -> impl Future<Output = Vec<Result<(), StoreError>>> + Send;
+
+    /// What the store can do, in the words and the order Dapr's metadata uses.
+    fn capabilities(&self) -> &'static [&'static str];
+
+    /// What the store's connection is doing; `None` for a store without one.
+    fn condition(&self) -> Option<Condition>;
+}

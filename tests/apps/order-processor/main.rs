@@ -1,0 +1,3 @@
+//! An order-processor on the state API.
+
+fn main() {}

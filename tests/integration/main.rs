@@ -1,0 +1,1 @@
+//! The whole product, tested from outside: one binary, a module a concern.
