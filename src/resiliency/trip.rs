@@ -38,7 +38,7 @@ struct Written {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TripRuleError {
     /// It is no CEL expression.
-    #[error("syntax error in trip rule {rule:?} at line {line}, column {column}: {problem}")]
+    #[error("trip rule {rule:?} has a syntax error at line {line}, column {column}: {problem}")]
     Syntax {
         /// The rule.
         rule: String,
@@ -160,14 +160,24 @@ impl VariableResolver for Counts {
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 
 fn syntax_error(rule: &str, errors: &cel::ParseErrors) -> TripRuleError {
-    let (position, problem) = match errors.errors.first() {
-        Some(error) => (error.pos, error.msg.lines().collect::<Vec<_>>().join(" ")),
-        None => ((1, 1), "not an expression".to_owned()),
-    };
+    let first = errors.errors.first();
+    let (line, column) = first.map_or((1, 1), |error| error.pos);
     TripRuleError::Syntax {
         rule: rule.to_owned(),
-        line: usize::try_from(position.0).unwrap_or_default().max(1),
-        column: usize::try_from(position.1).unwrap_or_default().max(1),
-        problem,
+        line: usize::try_from(line).unwrap_or_default().max(1),
+        column: usize::try_from(column).unwrap_or_default().max(1),
+        problem: first.map_or("not an expression".to_owned(), |error| in_short(&error.msg)),
+    }
+}
+
+/// What the parser found, without its list of all that could stand there instead.
+fn in_short(message: &str) -> String {
+    let found = message.split(" expecting ").next().unwrap_or_default();
+    if found.contains("'<EOF>'") {
+        return "something is missing at the end".to_owned();
+    }
+    match found.split_once('\'') {
+        Some((_, token)) => format!("unexpected '{}'", token.trim_end_matches('\'').trim()),
+        None => found.lines().collect::<Vec<_>>().join(" ").to_lowercase(),
     }
 }
