@@ -30,6 +30,7 @@
 //! 7. No lock is held across an await; whatever must be undone sits in a `Drop`, because tonic
 //!    drops a handler's future when its client hangs up.
 
+pub mod api;
 pub mod call;
 pub mod proto;
 pub mod resiliency;

@@ -1,0 +1,3 @@
+//! What a request means, whichever edge it came in by.
+
+pub mod json;
