@@ -32,6 +32,8 @@
 
 pub mod api;
 pub mod call;
+pub mod log;
 pub mod proto;
 pub mod resiliency;
 pub mod state_store;
+pub mod version;
