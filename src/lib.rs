@@ -31,6 +31,7 @@
 //!    drops a handler's future when its client hangs up.
 
 pub mod call;
+pub mod go_text;
 pub mod proto;
 pub mod resiliency;
 pub mod state_store;
