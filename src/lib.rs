@@ -32,6 +32,8 @@
 
 pub mod api;
 pub mod call;
+pub mod edge;
+pub mod grpc;
 pub mod proto;
 pub mod resiliency;
 pub mod state_store;
