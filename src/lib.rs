@@ -34,6 +34,7 @@ pub mod api;
 pub mod call;
 pub mod edge;
 pub mod grpc;
+pub mod http;
 pub mod proto;
 pub mod resiliency;
 pub mod state_store;
