@@ -289,4 +289,18 @@ impl StateStore for ConfiguredStore {
             Self::InMemory(store) => store.condition(),
         }
     }
+
+    fn query_refusal(&self) -> Option<&'static str> {
+        match self {
+            Self::Redis(store) => store.query_refusal(),
+            Self::InMemory(store) => store.query_refusal(),
+        }
+    }
+
+    fn transacts_json(&self) -> bool {
+        match self {
+            Self::Redis(store) => store.transacts_json(),
+            Self::InMemory(store) => store.transacts_json(),
+        }
+    }
 }

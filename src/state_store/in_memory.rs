@@ -43,6 +43,10 @@ struct Expiry {
 }
 
 impl InMemoryStore {
+    /// What such a store can do.
+    pub const CAPABILITIES: &[&'static str] =
+        &["ETAG", "TRANSACTIONAL", "TTL", "DELETE_WITH_PREFIX", "KEYS_LIKE"];
+
     /// Makes an empty store.
     pub fn new() -> Self {
         Self::default()
@@ -109,7 +113,15 @@ impl StateStore for InMemoryStore {
     }
 
     fn capabilities(&self) -> &'static [&'static str] {
-        &["ETAG", "TRANSACTIONAL", "TTL", "DELETE_WITH_PREFIX", "KEYS_LIKE"]
+        Self::CAPABILITIES
+    }
+
+    fn query_refusal(&self) -> Option<&'static str> {
+        None
+    }
+
+    fn transacts_json(&self) -> bool {
+        true
     }
 
     fn condition(&self) -> Option<Condition> {

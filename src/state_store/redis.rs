@@ -56,6 +56,9 @@ struct Inner {
 }
 
 impl RedisStore {
+    /// What such a store can do, connected or not.
+    pub const CAPABILITIES: &[&'static str] = &["ETAG", "TRANSACTIONAL", "TTL", "KEYS_LIKE"];
+
     /// Starts connecting in the background. Has to be called inside the `current_thread` runtime
     /// that will make the calls.
     pub fn new(component: &str, settings: Arc<RedisSettings>, health: Arc<RedisHealth>) -> Self {
@@ -202,9 +205,7 @@ impl StateStore for RedisStore {
                 let ttl = read_ttl(&key, ttl.as_deref(), self.inner.settings.default_ttl)?;
                 (PreparedChange::Set { value, ttl }, expected)
             }
-            Change::Delete => {
-                (PreparedChange::Delete, etag.map_or(Expected::Any, Expected::Text))
-            }
+            Change::Delete => (PreparedChange::Delete, etag.map_or(Expected::Any, Expected::Text)),
         };
         Ok(Prepared { key, change, expected, conditional, concurrency, consistency })
     }
@@ -226,11 +227,8 @@ impl StateStore for RedisStore {
     async fn write(&self, writes: &[Prepared]) -> Vec<Result<(), StoreError>> {
         let patience = Confirm::Replicas(self.inner.replicas.clone()).patience();
         let deadline = self.write_deadline(Duration::ZERO);
-        let strong = if writes.iter().any(is_strong) {
-            Some(self.replicas(deadline).await)
-        } else {
-            None
-        };
+        let strong =
+            if writes.iter().any(is_strong) { Some(self.replicas(deadline).await) } else { None };
         let mut pending = Vec::with_capacity(writes.len());
         for write in writes {
             pending.push(match &strong {
@@ -274,11 +272,20 @@ impl StateStore for RedisStore {
     }
 
     fn capabilities(&self) -> &'static [&'static str] {
-        &["ETAG", "TRANSACTIONAL", "TTL", "KEYS_LIKE"]
+        Self::CAPABILITIES
     }
 
     fn condition(&self) -> Option<Condition> {
         Some(self.inner.health.condition())
+    }
+
+    // As components-contrib state/redis on a server without RedisJSON, which is all we serve.
+    fn query_refusal(&self) -> Option<&'static str> {
+        Some("redis-json server support is required for query capability")
+    }
+
+    fn transacts_json(&self) -> bool {
+        false
     }
 }
 
