@@ -221,7 +221,7 @@ async fn a_request_of_exactly_the_limit_passes_and_one_byte_more_does_not() {
     gzip.set_metadata(request_of(LIMIT)).await.unwrap();
     let refused = gzip.set_metadata(request_of(LIMIT + 1)).await.unwrap_err();
     assert_eq!(refused.code(), Code::ResourceExhausted);
-    let text = "grpc: received message after decompression larger than max (4194305 vs. 4194304)";
+    let text = "grpc: received message after decompression larger than max 4194304";
     assert_eq!(refused.message(), text);
     gzip.set_metadata(request_of(100)).await.unwrap();
 }
