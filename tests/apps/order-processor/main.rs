@@ -8,9 +8,7 @@ use std::{env, error::Error, time::Duration};
 
 use outrigger::proto::{
     common::v1::StateItem,
-    runtime::v1::{
-        DeleteStateRequest, GetStateRequest, SaveStateRequest, dapr_client::DaprClient,
-    },
+    runtime::v1::{DeleteStateRequest, GetStateRequest, SaveStateRequest, dapr_client::DaprClient},
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tonic::{Request, transport::Channel};
