@@ -13,6 +13,7 @@ use crate::harness::{
 };
 
 /// One outage: begins while the app rests before `step`, and ends after at least two failed probes.
+/// Answers with the order that was hit.
 #[track_caller]
 fn outage(
     sidecar: &Sidecar,
@@ -21,9 +22,10 @@ fn outage(
     step: Step,
     begin: fn(&mut Redis),
     end: fn(&mut Redis),
-) {
+) -> u64 {
     orders.wait_for(3);
     orders.hold_before(step);
+    let order = orders.current();
     let mark = sidecar.mark();
     begin(redis);
     orders.release();
@@ -35,6 +37,7 @@ fn outage(
     sidecar.process.wait_for_line(mark, "Recovered processing operation");
     orders.wait_for(3);
     assert_told(sidecar, mark);
+    order
 }
 
 /// Asserts the lines of one outage: one call was in flight, so each line comes exactly once, but for
@@ -49,6 +52,14 @@ fn assert_told(sidecar: &Sidecar, mark: usize) {
     }
     expected.extend(["open to half-open", "half-open to closed"]);
     assert_eq!(changes, expected);
+
+    // Neither before its time nor, since an attempt without a connection fails at once, long after.
+    for pair in sidecar.said(mark, "changed state from").windows(2) {
+        if pair[1].text.contains("from open to half-open") {
+            let waited = pair[1].at - pair[0].at;
+            assert!((280..1500).contains(&waited.as_millis()), "open for {waited:?}");
+        }
+    }
 
     let named = sidecar.said(mark, r#"Circuit breaker \"simpleCB-statestore\" changed state"#);
     assert_eq!(named.len(), changes.len(), "every line names the breaker");
@@ -134,12 +145,9 @@ fn orders_survive_a_frozen_redis_by_the_components_read_timeout() {
 fn freeze_twice(sidecar: &Sidecar, mut redis: Redis) {
     let orders = Orders::start(sidecar.client());
     outage(sidecar, &orders, &mut redis, Step::Get, pause, resume);
-    orders.hold_before(Step::Save);
-    // What a frozen server had in its socket it carries out when it thaws, whoever was told what.
-    let frozen = orders.current() + 3;
-    orders.release();
-    outage(sidecar, &orders, &mut redis, Step::Save, pause, resume);
+    let frozen = outage(sidecar, &orders, &mut redis, Step::Save, pause, resume);
     let count = orders.finish();
+    // What a frozen server had in its socket it carries out when it thaws, whoever was told what.
     assert_complete(&redis, count, &[frozen]);
 }
 
