@@ -30,7 +30,14 @@
 //! 7. No lock is held across an await; whatever must be undone sits in a `Drop`, because tonic
 //!    drops a handler's future when its client hangs up.
 
+pub mod api;
 pub mod call;
+pub mod edge;
+pub mod go_text;
+pub mod grpc;
+pub mod http;
+pub mod log;
 pub mod proto;
 pub mod resiliency;
 pub mod state_store;
+pub mod version;
