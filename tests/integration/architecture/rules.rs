@@ -4,17 +4,18 @@ use super::source::Source;
 
 const LONGEST_FILE: usize = 400;
 
-/// A room imports from rooms with a lower number only, and never from its own row.
-const ROWS: &[(u8, &[&str])] = &[
-    (8, &["main"]),
-    (7, &["commands"]),
-    (6, &["cli"]),
-    (5, &["sidecar"]),
-    (4, &["grpc", "http", "resources", "app_process"]),
-    (3, &["edge"]),
-    (2, &["api"]),
-    (1, &["state_store", "resiliency"]),
-    (0, &["call", "go_text", "metrics", "log", "proto"]),
+/// From the top down: a room imports from rooms further down only, and never from its own row.
+const ROWS: &[&[&str]] = &[
+    &["main"],
+    &["commands"],
+    &["cli"],
+    &["sidecar"],
+    &["grpc", "http", "resources", "app_process"],
+    &["edge"],
+    &["api"],
+    &["state_store", "resiliency"],
+    &["call", "go_text", "metrics", "log", "proto"],
+    &["version"],
 ];
 
 /// Which files may name a crate: those whose path begins with one of the texts.
@@ -32,8 +33,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap", &["src/cli", "src/main.rs"]),
 ];
 
-fn row(room: &str) -> Option<u8> {
-    ROWS.iter().find(|(_, rooms)| rooms.contains(&room)).map(|(row, _)| *row)
+fn row(room: &str) -> Option<usize> {
+    ROWS.iter().position(|rooms| rooms.contains(&room))
 }
 
 pub fn imports_go_down(file: &Source) -> Vec<String> {
@@ -47,7 +48,7 @@ pub fn imports_go_down(file: &Source) -> Vec<String> {
     let mut broken = Vec::new();
     for (at, target) in imports(file) {
         let allowed = target == room
-            || row(&target).is_some_and(|row| row < own) && (target != "proto" || room == "grpc");
+            || row(&target).is_some_and(|row| row > own) && (target != "proto" || room == "grpc");
         if !allowed {
             let line = file.line(at);
             broken.push(format!("{}:{line}: {room} must not import {target}", file.name));
