@@ -32,9 +32,12 @@
 
 pub mod api;
 pub mod call;
+pub mod edge;
 pub mod go_text;
+pub mod grpc;
 pub mod log;
 pub mod proto;
 pub mod resiliency;
+pub mod sidecar;
 pub mod state_store;
 pub mod version;
