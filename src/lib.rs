@@ -32,6 +32,7 @@
 
 pub mod api;
 pub mod call;
+pub mod cli;
 pub mod edge;
 pub mod go_text;
 pub mod grpc;
