@@ -202,9 +202,7 @@ impl StateStore for RedisStore {
                 let ttl = read_ttl(&key, ttl.as_deref(), self.inner.settings.default_ttl)?;
                 (PreparedChange::Set { value, ttl }, expected)
             }
-            Change::Delete => {
-                (PreparedChange::Delete, etag.map_or(Expected::Any, Expected::Text))
-            }
+            Change::Delete => (PreparedChange::Delete, etag.map_or(Expected::Any, Expected::Text)),
         };
         Ok(Prepared { key, change, expected, conditional, concurrency, consistency })
     }
@@ -226,11 +224,8 @@ impl StateStore for RedisStore {
     async fn write(&self, writes: &[Prepared]) -> Vec<Result<(), StoreError>> {
         let patience = Confirm::Replicas(self.inner.replicas.clone()).patience();
         let deadline = self.write_deadline(Duration::ZERO);
-        let strong = if writes.iter().any(is_strong) {
-            Some(self.replicas(deadline).await)
-        } else {
-            None
-        };
+        let strong =
+            if writes.iter().any(is_strong) { Some(self.replicas(deadline).await) } else { None };
         let mut pending = Vec::with_capacity(writes.len());
         for write in writes {
             pending.push(match &strong {

@@ -6,3 +6,4 @@ mod layout;
 mod outage;
 mod redis;
 mod support;
+mod tls;

@@ -99,8 +99,7 @@ async fn haunt(store: &RedisStore, round: &str) -> BTreeMap<String, Told> {
         }
     });
     use futures_util::future::join_all;
-    let (big, late, left) =
-        tokio::join!(join_all(big), join_all(timing_out), join_all(leaving));
+    let (big, late, left) = tokio::join!(join_all(big), join_all(timing_out), join_all(leaving));
     all.extend(big.into_iter().chain(late).chain(left));
     all
 }
@@ -134,7 +133,8 @@ async fn a_thawed_redis_writes_nothing_that_was_given_up_in_the_queue() {
         let all = haunt(&store, round).await;
         server.thaw();
         // Frozen for less than the grace: the connection may live on, and what it holds is written.
-        eventually("saved again", || async { write(&store, set("after", "x")).await.is_ok() }).await;
+        eventually("saved again", || async { write(&store, set("after", "x")).await.is_ok() })
+            .await;
         assert_eq!(read(&store, "after").await.unwrap().data, "x");
         compare(&server, &all);
         assert!(count(&all, Told::NeverSent) >= 40, "{all:?}");
@@ -171,7 +171,10 @@ async fn a_frozen_redis_that_is_killed_and_restarted_wrote_nothing_that_was_give
     let store = store_with(&server, &[("readTimeout", "300")]);
     let mut all = BTreeMap::new();
     for n in 0..20 {
-        all.insert(format!("before{n}"), told(write(&store, set(&format!("before{n}"), "x")).await));
+        all.insert(
+            format!("before{n}"),
+            told(write(&store, set(&format!("before{n}"), "x")).await),
+        );
     }
     server.freeze();
     all.extend(haunt(&store, "k").await);

@@ -71,11 +71,6 @@ impl Server {
         self.signal(Signal::SIGCONT);
     }
 
-    /// The server's address.
-    pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
-    }
-
     /// A connection to look at what is stored.
     pub fn view(&self) -> View {
         self.view_as("")
