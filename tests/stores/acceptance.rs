@@ -1,9 +1,10 @@
 //! What Redis accepts and what it refuses: passwords, rights, TLS, memory, roles, other types.
 
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use outrigger::state_store::{StateStore, StoreError};
+use tokio::time::Instant;
 
 use crate::redis::Server;
 use crate::support::{

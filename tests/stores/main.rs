@@ -1,5 +1,8 @@
 //! The stores against what they stand for: a real redis-server, and memory.
 
+// Clippy knows only functions marked as tests, and what these call is as much a test.
+#![allow(clippy::unwrap_used)]
+
 mod acceptance;
 mod contract;
 mod layout;

@@ -1,10 +1,11 @@
 //! Redis away, frozen, killed: what callers are told, and that nothing is written behind their back.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use outrigger::state_store::redis::RedisStore;
 use outrigger::state_store::{StateStore, StoreError};
+use tokio::time::Instant;
 
 use crate::redis::Server;
 use crate::support::{

@@ -63,3 +63,21 @@ fn version(expected: &Expected) -> Value {
         Expected::Text(text) => Value::String(text.as_str().into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+
+    use super::{WRITE, WRITE_SHA};
+
+    #[test]
+    fn the_scripts_name_is_the_hash_of_its_text() {
+        let mut child =
+            Command::new("sha1sum").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(WRITE.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let hash = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(hash.split(' ').next(), Some(WRITE_SHA));
+    }
+}
