@@ -139,6 +139,21 @@ async fn a_refusing_server_is_asked_by_a_new_connection() {
 }
 
 #[tokio::test]
+async fn a_connection_closed_between_calls_is_replaced_without_anyone_noticing() {
+    let server = Server::start();
+    let (store, mut view) = (store_on(&server), server.view());
+    write(&store, set("k", "1")).await.unwrap();
+    for _ in 0..2 {
+        // Long enough for the connection to count as a good one.
+        tokio::time::sleep(Duration::from_millis(2100)).await;
+        view.tell(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        write(&store, set("k", "1")).await.unwrap();
+        assert!(read(&store, "k").await.is_some());
+    }
+}
+
+#[tokio::test]
 async fn a_full_server_refuses_saves_and_serves_the_rest() {
     let server = Server::start();
     let (store, mut view) = (store_on(&server), server.view());

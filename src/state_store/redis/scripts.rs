@@ -11,7 +11,7 @@ use super::reply::Scope;
 pub(super) const WRITE: &str = include_str!("write.lua");
 
 /// The script's name in Redis, which is the SHA-1 of its text; a test compares them.
-pub(super) const WRITE_SHA: &str = "3fbf18d77642146b19cd78dcb02c8a7a4d81bb0e";
+pub(super) const WRITE_SHA: &str = "63149287505bc188c41e1fdf615709ea2af969cf";
 
 /// The keys and arguments of one call of the script.
 pub(super) fn arguments<'w>(
