@@ -32,6 +32,7 @@
 
 pub mod api;
 pub mod call;
+pub mod go_text;
 pub mod proto;
 pub mod resiliency;
 pub mod state_store;
