@@ -1,4 +1,8 @@
 //! What a request means, whichever edge it came in by.
 
+pub mod error;
+pub mod json;
 pub mod key;
 pub mod metadata;
+pub mod state;
+mod writing;

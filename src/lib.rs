@@ -33,6 +33,8 @@
 pub mod api;
 pub mod call;
 pub mod go_text;
+pub mod log;
 pub mod proto;
 pub mod resiliency;
 pub mod state_store;
+pub mod version;

@@ -216,4 +216,11 @@ pub trait StateStore: Send + Sync {
 
     /// What the store's connection is doing; `None` for a store without one.
     fn condition(&self) -> Option<Condition>;
+
+    /// Why a query cannot be answered: a text for a store that could with a server that can,
+    /// `None` for one that has no queries at all.
+    fn query_refusal(&self) -> Option<&'static str>;
+
+    /// Whether an operation of a transaction may announce its value as JSON.
+    fn transacts_json(&self) -> bool;
 }

@@ -1,0 +1,258 @@
+//! What a caller can be told, and what each failure of a store means to the policies.
+
+use crate::{
+    resiliency::{
+        fault::{Classify, Fault, Outcome, Retry},
+        policy::PolicyError,
+    },
+    state_store::StoreError,
+};
+
+/// Every way a state call can fail. The texts are Dapr's (`messages/predefined.go`); which code,
+/// status and reason go with them is said once for each edge.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum StateError {
+    /// No state store is loaded at all.
+    #[error("state store {store} is not configured")]
+    NotConfigured {
+        /// The name asked for.
+        store: String,
+    },
+    /// There are stores, but none of this name.
+    #[error("state store {store} is not found")]
+    NotFound {
+        /// The name asked for.
+        store: String,
+    },
+    /// The key holds the separator.
+    #[error("input key/keyPrefix '{key}' can't contain '||'")]
+    InvalidKey {
+        /// The store asked for.
+        store: String,
+        /// The key as given.
+        key: String,
+    },
+    /// A save without a key.
+    #[error("state key cannot be empty")]
+    EmptyKey,
+    /// A value that was announced as JSON is none; the text is that of Go's decoder.
+    #[error("{0}")]
+    InvalidJson(String),
+    /// A read failed.
+    #[error("fail to get {key} from state store {store}: {cause}")]
+    Get {
+        /// The store.
+        store: String,
+        /// The caller's key.
+        key: String,
+        /// Why.
+        cause: PolicyError<StoreError>,
+    },
+    /// A read of several keys failed as a whole.
+    #[error("{0}")]
+    BulkGet(PolicyError<StoreError>),
+    /// A save failed.
+    #[error("failed saving state in state store {store}: {cause}")]
+    Save {
+        /// The store.
+        store: String,
+        /// Why.
+        cause: WriteFailure,
+    },
+    /// A delete failed.
+    #[error("failed deleting state with key {key}: {cause}")]
+    Delete {
+        /// The caller's key.
+        key: String,
+        /// Why.
+        cause: WriteFailure,
+    },
+    /// A delete of several keys failed.
+    #[error("failed deleting state in state store {store}: {cause}")]
+    BulkDelete {
+        /// The store.
+        store: String,
+        /// Why.
+        cause: WriteFailure,
+    },
+    /// A transaction failed, in part or as a whole.
+    #[error("error while executing state transaction: {0}")]
+    Transaction(WriteFailure),
+    /// A transaction holds an operation that is neither `upsert` nor `delete`.
+    #[error("operation type {0} not supported")]
+    UnsupportedOperation(String),
+    /// The store can never answer queries.
+    #[error("state store does not support querying")]
+    QueryUnsupported {
+        /// The store.
+        store: String,
+    },
+    /// The store cannot answer this query.
+    #[error("state store {store} query failed: {detail}")]
+    QueryFailed {
+        /// The store.
+        store: String,
+        /// Why.
+        detail: String,
+    },
+}
+
+/// Why a call that writes did not succeed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum WriteFailure {
+    /// The call's only write failed, or the whole call by its policy.
+    Single(PolicyError<StoreError>),
+    /// Some writes of several failed; each of these did.
+    Batch(Vec<StoreError>),
+}
+
+/// What kind of answer a [`WriteFailure`] deserves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteFailureKind {
+    /// Somebody else was faster: ABORTED, 409.
+    Conflict,
+    /// The etag is none: INVALID_ARGUMENT, 400.
+    InvalidEtag,
+    /// Everything else: INTERNAL, 500.
+    Internal,
+}
+
+impl WriteFailure {
+    /// What kind of answer this deserves. An outage is never reported as a conflict, also where
+    /// another write of the same call met one.
+    pub fn kind(&self) -> WriteFailureKind {
+        match self {
+            Self::Single(PolicyError::Operation(error)) => kind_of(std::slice::from_ref(error)),
+            Self::Single(_) => WriteFailureKind::Internal,
+            Self::Batch(errors) => kind_of(errors),
+        }
+    }
+}
+
+impl std::fmt::Display for WriteFailure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let errors = match self {
+            Self::Single(error) => return error.fmt(f),
+            Self::Batch(errors) => errors,
+        };
+        // Dapr wraps a batch of nothing but etag failures once more.
+        if errors.iter().all(|error| etag_kind(error).is_some()) {
+            f.write_str(match self.kind() {
+                WriteFailureKind::InvalidEtag => "invalid etag value: ",
+                _ => "possible etag mismatch. error from state store: ",
+            })?;
+        }
+        for (position, error) in errors.iter().enumerate() {
+            if position > 0 {
+                f.write_str("\n")?;
+            }
+            error.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+fn kind_of(errors: &[StoreError]) -> WriteFailureKind {
+    if errors.iter().any(|error| error.fault().outcome == Outcome::Failure) {
+        return WriteFailureKind::Internal;
+    }
+    let mut kind = WriteFailureKind::Internal;
+    for error in errors {
+        match etag_kind(error) {
+            Some(WriteFailureKind::InvalidEtag) => return WriteFailureKind::InvalidEtag,
+            Some(found) => kind = found,
+            None => {}
+        }
+    }
+    kind
+}
+
+fn etag_kind(error: &StoreError) -> Option<WriteFailureKind> {
+    match error {
+        StoreError::EtagMismatch(_) => Some(WriteFailureKind::Conflict),
+        StoreError::EtagInvalid(_) => Some(WriteFailureKind::InvalidEtag),
+        StoreError::TtlInvalid(_)
+        | StoreError::Refused(_)
+        | StoreError::Unavailable(_)
+        | StoreError::Unreachable(_)
+        | StoreError::Lost(_) => None,
+    }
+}
+
+/// The failure table: what the store answered is final and speaks for the store's health; what it
+/// did not answer, or answered with "not now", is an outage.
+impl Classify for StoreError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::EtagMismatch(_)
+            | Self::EtagInvalid(_)
+            | Self::TtlInvalid(_)
+            | Self::Refused(_) => Fault { retry: Retry::Pointless, outcome: Outcome::Success },
+            Self::Unavailable(_) | Self::Unreachable(_) | Self::Lost(_) => {
+                Fault { retry: Retry::Worthwhile, outcome: Outcome::Failure }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mismatch() -> StoreError {
+        StoreError::EtagMismatch("refused".to_owned())
+    }
+
+    fn lost() -> StoreError {
+        StoreError::Lost("EOF".to_owned())
+    }
+
+    #[test]
+    fn an_outage_beside_a_conflict_is_no_conflict() {
+        assert_eq!(
+            WriteFailure::Batch(vec![mismatch(), lost()]).kind(),
+            WriteFailureKind::Internal
+        );
+        assert_eq!(WriteFailure::Batch(vec![mismatch()]).kind(), WriteFailureKind::Conflict);
+    }
+
+    #[test]
+    fn an_invalid_etag_outranks_a_mismatch() {
+        let failure = WriteFailure::Batch(vec![mismatch(), StoreError::EtagInvalid("x".into())]);
+        assert_eq!(failure.kind(), WriteFailureKind::InvalidEtag);
+        assert_eq!(
+            failure.to_string(),
+            "invalid etag value: possible etag mismatch. error from state store: refused\n\
+             invalid etag value: x"
+        );
+    }
+
+    #[test]
+    fn a_batch_of_conflicts_is_wrapped_once_more_and_a_mixed_one_is_not() {
+        assert_eq!(
+            WriteFailure::Batch(vec![mismatch()]).to_string(),
+            "possible etag mismatch. error from state store: \
+             possible etag mismatch. error from state store: refused"
+        );
+        assert_eq!(
+            WriteFailure::Batch(vec![mismatch(), lost()]).to_string(),
+            "possible etag mismatch. error from state store: refused\nEOF"
+        );
+    }
+
+    #[test]
+    fn only_an_outage_is_retried_and_counted() {
+        for answered in [mismatch(), StoreError::Refused("no".into())] {
+            assert_eq!(
+                answered.fault(),
+                Fault { retry: Retry::Pointless, outcome: Outcome::Success }
+            );
+        }
+        for outage in [lost(), StoreError::Unavailable("READONLY".into())] {
+            assert_eq!(
+                outage.fault(),
+                Fault { retry: Retry::Worthwhile, outcome: Outcome::Failure }
+            );
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! The API over a store that answers from a script, on the paused clock.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use super::*;
+use crate::{
+    api::error::WriteFailureKind,
+    resiliency::{
+        backoff::Backoff,
+        breaker::Breaker,
+        circuit::{CircuitSettings, State},
+        retry::RetryPolicy,
+        trip::TripRule,
+    },
+    state_store::{Condition, Expected, Prepared, PreparedChange, Ttl},
+};
+
+type Answer = Result<(), StoreError>;
+type Found = Result<Option<Entry>, StoreError>;
+
+/// Answers each attempt with the next line of its script and notes the keys it was given.
+#[derive(Clone, Default)]
+struct ScriptedStore {
+    writes: Arc<Mutex<VecDeque<Vec<Answer>>>>,
+    reads: Arc<Mutex<VecDeque<Vec<Found>>>>,
+    attempts: Arc<Mutex<Vec<Vec<String>>>>,
+}
+
+impl ScriptedStore {
+    fn note<'a>(&self, keys: impl Iterator<Item = &'a StoredKey>) {
+        let keys = keys.map(|key| key.as_str().to_owned()).collect();
+        self.attempts.lock().unwrap().push(keys);
+    }
+
+    fn attempts(&self) -> Vec<Vec<String>> {
+        self.attempts.lock().unwrap().clone()
+    }
+}
+
+impl StateStore for ScriptedStore {
+    fn prepare(&self, write: Write) -> Result<Prepared, StoreError> {
+        if write.etag.as_deref() == Some("abc") {
+            return Err(StoreError::EtagInvalid("abc".to_owned()));
+        }
+        let change = match write.change {
+            Change::Set { ttl: Some(ttl), .. } => return Err(StoreError::TtlInvalid(ttl)),
+            Change::Set { value, ttl: None } => PreparedChange::Set { value, ttl: Ttl::Unchanged },
+            Change::Delete => PreparedChange::Delete,
+        };
+        Ok(Prepared {
+            key: write.key,
+            change,
+            expected: Expected::Any,
+            conditional: write.etag.is_some(),
+            concurrency: write.concurrency,
+            consistency: write.consistency,
+        })
+    }
+
+    async fn get(&self, key: &StoredKey) -> Found {
+        self.get_many(std::slice::from_ref(key)).await.remove(0)
+    }
+
+    async fn get_many(&self, keys: &[StoredKey]) -> Vec<Found> {
+        self.note(keys.iter());
+        let script = self.reads.lock().unwrap().pop_front();
+        match script {
+            Some(answers) => answers,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn write(&self, writes: &[Prepared]) -> Vec<Answer> {
+        self.note(writes.iter().map(|write| &write.key));
+        let script = self.writes.lock().unwrap().pop_front();
+        match script {
+            Some(answers) => answers,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn transact(&self, writes: &[Prepared]) -> Vec<Answer> {
+        self.write(writes).await
+    }
+
+    fn capabilities(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn condition(&self) -> Option<Condition> {
+        None
+    }
+
+    fn query_refusal(&self) -> Option<&'static str> {
+        None
+    }
+
+    fn transacts_json(&self) -> bool {
+        true
+    }
+}
+
+fn policy(max_retries: u32, breaker: Option<Arc<Breaker>>) -> Policy {
+    let backoff = Backoff::Constant { duration: Duration::from_secs(5) };
+    let retry = RetryPolicy { backoff, max_retries: Some(max_retries) };
+    Policy::new("component[store] output", Some(Duration::from_secs(1)), breaker, Some(retry))
+}
+
+fn component(store: &ScriptedStore, outbound: Policy) -> StateComponent<ScriptedStore> {
+    StateComponent {
+        name: "store".to_owned(),
+        store: store.clone(),
+        key_prefix: KeyPrefix::parse(Some("none"), "app", "store", None).unwrap(),
+        outbound,
+    }
+}
+
+fn writing(script: Vec<Vec<Answer>>) -> ScriptedStore {
+    ScriptedStore { writes: Arc::new(Mutex::new(script.into())), ..ScriptedStore::default() }
+}
+
+fn reading(script: Vec<Vec<Found>>) -> ScriptedStore {
+    ScriptedStore { reads: Arc::new(Mutex::new(script.into())), ..ScriptedStore::default() }
+}
+
+fn item(key: &str) -> SaveItem {
+    SaveItem {
+        key: UserKey::parse(key.to_owned()).unwrap(),
+        value: Bytes::from_static(b"v"),
+        json: false,
+        etag: None,
+        ttl: None,
+        concurrency: Concurrency::Unspecified,
+        consistency: Consistency::Unspecified,
+    }
+}
+
+fn lost() -> StoreError {
+    StoreError::Lost("EOF".to_owned())
+}
+
+fn mismatch() -> StoreError {
+    StoreError::EtagMismatch("refused".to_owned())
+}
+
+fn entry(data: &'static [u8]) -> Option<Entry> {
+    Some(Entry { data: Bytes::from_static(data), etag: None, expires_at: None })
+}
+
+async fn save(
+    store: &ScriptedStore,
+    max_retries: u32,
+    items: Vec<SaveItem>,
+) -> Result<(), StateError> {
+    component(store, policy(max_retries, None)).save(&Call::default(), items).await
+}
+
+fn keys<const N: usize>(texts: [&str; N]) -> Vec<UserKey> {
+    texts.map(|text| UserKey::parse(text.to_owned()).unwrap()).to_vec()
+}
+
+fn save_kind(result: Result<(), StateError>) -> WriteFailureKind {
+    match result {
+        Err(StateError::Save { cause, .. }) => cause.kind(),
+        other => panic!("not a failed save: {other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_repeats_only_what_an_outage_left_open() {
+    let store = writing(vec![vec![Ok(()), Err(lost())], vec![Ok(())]]);
+    let saved = save(&store, 1, vec![item("a"), item("b")]);
+    assert_eq!(saved.await, Ok(()));
+    assert_eq!(store.attempts(), [vec!["a", "b"], vec!["b"]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conflict_is_kept_when_another_item_succeeds_on_retry() {
+    let store = writing(vec![vec![Err(mismatch()), Err(lost())], vec![Ok(())]]);
+    let saved = save(&store, 1, vec![item("a"), item("b")]);
+    assert_eq!(save_kind(saved.await), WriteFailureKind::Conflict);
+    assert_eq!(store.attempts(), [vec!["a", "b"], vec!["b"]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conflict_beside_a_lasting_outage_is_an_outage() {
+    let store = writing(vec![vec![Err(mismatch()), Err(lost())], vec![Err(lost())]]);
+    let saved = save(&store, 1, vec![item("a"), item("b")]);
+    assert_eq!(save_kind(saved.await), WriteFailureKind::Internal);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_store_answered_is_not_retried_and_is_a_success_of_the_store() {
+    let rule = TripRule::parse("consecutiveFailures >= 1").unwrap();
+    let breaker = Breaker::new("cb", CircuitSettings::new(1, None, None, rule));
+    let store = writing(vec![vec![Err(mismatch())]]);
+    let component = component(&store, policy(3, Some(breaker.clone())));
+    let saved = component.save(&Call::default(), vec![item("a")]).await;
+    assert_eq!(save_kind(saved), WriteFailureKind::Conflict);
+    assert_eq!(store.attempts().len(), 1);
+    assert_eq!(breaker.state(), State::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_ttl_refuses_the_whole_call_before_anything_is_written() {
+    let store = writing(vec![]);
+    let bad = SaveItem { ttl: Some("soon".to_owned()), ..item("b") };
+    let saved = save(&store, 3, vec![item("a"), bad]).await;
+    assert_eq!(saved.unwrap_err().to_string(), "failed saving state in state store store: soon");
+    assert!(store.attempts().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_etag_refuses_its_own_item_only() {
+    let store = writing(vec![vec![Ok(())]]);
+    let bad = SaveItem { etag: Some("abc".to_owned()), ..item("a") };
+    let saved = save(&store, 3, vec![bad, item("b")]).await;
+    assert_eq!(save_kind(saved), WriteFailureKind::InvalidEtag);
+    assert_eq!(store.attempts(), [vec!["b"]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_times_out_is_retried_as_a_whole() {
+    let store = writing(vec![]);
+    let saved = save(&store, 1, vec![item("a"), item("b")]);
+    assert_eq!(
+        saved.await.unwrap_err().to_string(),
+        "failed saving state in state store store: context deadline exceeded"
+    );
+    assert_eq!(store.attempts(), [vec!["a", "b"], vec!["a", "b"]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bulk_read_refetches_only_the_keys_an_outage_hit() {
+    let store = reading(vec![vec![Ok(entry(b"1")), Err(lost()), Ok(None)], vec![Ok(entry(b"2"))]]);
+    let keys = keys(["a", "b", "c"]);
+    let items = component(&store, policy(1, None)).bulk_get(&Call::default(), keys).await.unwrap();
+    let found: Vec<_> = items.into_iter().map(|item| item.found.unwrap()).collect();
+    assert_eq!(found, [entry(b"1"), entry(b"2"), None]);
+    assert_eq!(store.attempts(), [vec!["a", "b", "c"], vec!["b"]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bulk_read_given_up_answers_with_an_error_per_key() {
+    let refused = StoreError::Refused("WRONGTYPE".to_owned());
+    let store = reading(vec![vec![Ok(entry(b"1")), Err(lost()), Err(refused.clone())]]);
+    let keys = keys(["a", "b", "c"]);
+    let items = component(&store, policy(0, None)).bulk_get(&Call::default(), keys).await.unwrap();
+    let found: Vec<_> = items.into_iter().map(|item| item.found).collect();
+    assert_eq!(
+        found,
+        [
+            Ok(entry(b"1")),
+            Err(PolicyError::Operation(lost())),
+            Err(PolicyError::Operation(refused))
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bulk_read_that_never_reached_the_store_fails_as_a_whole() {
+    let store = reading(vec![]);
+    let keys = keys(["a"]);
+    let items = component(&store, policy(0, None)).bulk_get(&Call::default(), keys).await;
+    assert_eq!(items.err(), Some(StateError::BulkGet(PolicyError::TimedOut)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transaction_tells_its_first_refusal_and_is_not_retried_for_it() {
+    let store = writing(vec![vec![Ok(()), Err(mismatch()), Ok(())]]);
+    let operations = ["a", "b", "c"].map(|key| Operation::Upsert(item(key)));
+    let done =
+        component(&store, policy(3, None)).transact(&Call::default(), operations.into()).await;
+    assert_eq!(
+        done.unwrap_err().to_string(),
+        "error while executing state transaction: \
+         possible etag mismatch. error from state store: refused"
+    );
+    assert_eq!(store.attempts().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn json_is_stored_compact_and_bad_json_is_refused_before_the_store() {
+    let store = writing(vec![]);
+    let bad = SaveItem { json: true, value: Bytes::from_static(b"{bad}"), ..item("a") };
+    let saved = save(&store, 0, vec![bad]).await;
+    let expected = "invalid character 'b' looking for beginning of object key string";
+    assert_eq!(saved, Err(StateError::InvalidJson(expected.to_owned())));
+    assert!(store.attempts().is_empty());
+}
+
+#[test]
+fn a_missing_store_is_told_apart_from_having_none() {
+    let none = StateApi::<ScriptedStore>::new(vec![]);
+    assert!(matches!(none.component("x"), Err(StateError::NotConfigured { .. })));
+    let some = StateApi::new(vec![component(
+        &ScriptedStore::default(),
+        Policy::none("component[store] output"),
+    )]);
+    assert!(matches!(some.component("x"), Err(StateError::NotFound { .. })));
+    assert!(some.component("store").is_ok());
+}

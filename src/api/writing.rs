@@ -1,0 +1,191 @@
+//! Carries out the writes of one call under its policy: each write is answered on its own, and a
+//! retry repeats only what an outage left open.
+//!
+//! Dapr's runtime forgets a conflict when another write of the same call succeeds on retry; here a
+//! conflict is kept until the end.
+
+use bytes::Bytes;
+
+use crate::{
+    api::error::WriteFailure,
+    call::Call,
+    resiliency::{
+        fault::{Classify as _, Outcome},
+        policy::{Policy, PolicyError},
+    },
+    state_store::{Prepared, PreparedChange, StateStore, StoreError, Write},
+};
+
+/// Writes each on its own. A bad TTL refuses the whole call before anything is written; a bad etag
+/// refuses its own write only, as in Dapr.
+pub async fn write_each<S: StateStore>(
+    store: &S,
+    policy: &Policy,
+    call: &Call,
+    writes: Vec<Write>,
+) -> Result<(), WriteFailure> {
+    let batch = writes.len() > 1;
+    let (pending, mut refused) = prepare(store, writes);
+    if refused.iter().any(is_bad_ttl) {
+        refused.retain(is_bad_ttl);
+        return Err(failure(batch, refused));
+    }
+    Writing { store, policy, call, rules: Rules::Each, pending, refused }
+        .until_settled()
+        .await
+        .map_err(|errors| errors.into_failure(batch))
+}
+
+/// Writes as a transaction. What cannot be read is refused before anything is sent; of several
+/// refusals by the store the first is told, as in Dapr.
+pub async fn transact<S: StateStore>(
+    store: &S,
+    policy: &Policy,
+    call: &Call,
+    writes: Vec<Write>,
+) -> Result<(), WriteFailure> {
+    let (pending, refused) = prepare(store, writes);
+    if !refused.is_empty() {
+        return Err(failure(false, refused));
+    }
+    Writing { store, policy, call, rules: Rules::Transaction, pending, refused }
+        .until_settled()
+        .await
+        .map_err(|errors| errors.into_failure(false))
+}
+
+/// By whose rules the store is to write.
+#[derive(Clone, Copy)]
+enum Rules {
+    Each,
+    Transaction,
+}
+
+/// One call's writes on their way.
+struct Writing<'a, S> {
+    store: &'a S,
+    policy: &'a Policy,
+    call: &'a Call,
+    rules: Rules,
+    /// What is not settled yet.
+    pending: Vec<Prepared>,
+    /// What was refused for good.
+    refused: Vec<StoreError>,
+}
+
+/// How the writes of a call ended that did not all succeed.
+struct Errors {
+    refused: Vec<StoreError>,
+    /// What the policy gave up on, if it did: by its own verdict, or per write.
+    given_up: Option<(PolicyError<StoreError>, Vec<StoreError>)>,
+}
+
+impl<S: StateStore> Writing<'_, S> {
+    async fn until_settled(mut self) -> Result<(), Errors> {
+        let mut retries = self.policy.start();
+        while !self.pending.is_empty() {
+            let mut answers = Vec::new();
+            let outcome = self.policy.attempt(self.call, self.attempt(&mut answers)).await;
+            let outages = self.settle(answers);
+            let Err(verdict) = outcome else { break };
+            self.detach_values();
+            if let Err(last) = retries.pause_after(self.call, verdict).await {
+                return Err(Errors { refused: self.refused, given_up: Some((last, outages)) });
+            }
+        }
+        retries.succeeded();
+        if self.refused.is_empty() {
+            Ok(())
+        } else {
+            Err(Errors { refused: self.refused, given_up: None })
+        }
+    }
+
+    /// One try of all that is pending; it fails for the policy if any write met an outage.
+    async fn attempt(&self, answers: &mut Vec<Result<(), StoreError>>) -> Result<(), StoreError> {
+        *answers = match self.rules {
+            Rules::Each => self.store.write(&self.pending).await,
+            Rules::Transaction => self.store.transact(&self.pending).await,
+        };
+        match answers.iter().find(|answer| is_outage(answer)) {
+            Some(Err(error)) => Err(error.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Keeps what met an outage as pending and returns its errors; without answers all stays.
+    fn settle(&mut self, answers: Vec<Result<(), StoreError>>) -> Vec<StoreError> {
+        if answers.is_empty() {
+            return Vec::new();
+        }
+        let mut outages = Vec::new();
+        let mut answers = answers.into_iter();
+        self.pending.retain(|_| match answers.next() {
+            Some(Err(error)) if error.fault().outcome == Outcome::Failure => {
+                outages.push(error);
+                true
+            }
+            Some(Err(error)) => {
+                self.refused.push(error);
+                false
+            }
+            Some(Ok(())) | None => false,
+        });
+        outages
+    }
+
+    /// Copies the values out of their connection's read buffers, which they would otherwise keep
+    /// alive through the whole outage.
+    fn detach_values(&mut self) {
+        for write in &mut self.pending {
+            if let PreparedChange::Set { value, .. } = &mut write.change {
+                *value = Bytes::copy_from_slice(value);
+            }
+        }
+    }
+}
+
+impl Errors {
+    fn into_failure(self, batch: bool) -> WriteFailure {
+        let mut errors = self.refused;
+        match self.given_up {
+            // The policy's own verdict speaks for the whole call where nothing else was found out.
+            Some((verdict, outages)) if outages.is_empty() => match verdict {
+                PolicyError::Operation(error) => errors.push(error),
+                own => return WriteFailure::Single(own),
+            },
+            Some((_, outages)) => errors.extend(outages),
+            None => {}
+        }
+        failure(batch, errors)
+    }
+}
+
+fn prepare<S: StateStore>(store: &S, writes: Vec<Write>) -> (Vec<Prepared>, Vec<StoreError>) {
+    let mut pending = Vec::with_capacity(writes.len());
+    let mut refused = Vec::new();
+    for write in writes {
+        match store.prepare(write) {
+            Ok(prepared) => pending.push(prepared),
+            Err(error) => refused.push(error),
+        }
+    }
+    (pending, refused)
+}
+
+/// Of a single write (and of a transaction) the first error is told; of several, each.
+fn failure(batch: bool, errors: Vec<StoreError>) -> WriteFailure {
+    if batch {
+        return WriteFailure::Batch(errors);
+    }
+    let first = errors.into_iter().next().expect("invariant: a failed call has an error");
+    WriteFailure::Single(PolicyError::Operation(first))
+}
+
+fn is_bad_ttl(error: &StoreError) -> bool {
+    matches!(error, StoreError::TtlInvalid(_))
+}
+
+fn is_outage(answer: &Result<(), StoreError>) -> bool {
+    matches!(answer, Err(error) if error.fault().outcome == Outcome::Failure)
+}

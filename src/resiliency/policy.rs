@@ -1,0 +1,211 @@
+//! A target's policy: retry around circuit breaker around timeout around an attempt.
+
+use std::fmt::Display;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::breaker::Breaker;
+use super::circuit::Rejected;
+use super::fault::{Classify, Outcome, Retry};
+use super::retry::{Retries, RetryPolicy};
+use crate::call::Call;
+
+#[cfg(test)]
+mod tests;
+
+/// What surrounds every call of one target. Clones share the circuit breaker.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    operation: Arc<str>,
+    timeout: Option<Duration>,
+    breaker: Option<Arc<Breaker>>,
+    retry: Option<RetryPolicy>,
+}
+
+/// How a call under a policy failed. The texts are what Dapr's clients see.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError<E> {
+    /// The operation itself failed.
+    #[error("{0}")]
+    Operation(E),
+    /// An attempt took longer than the policy's timeout.
+    #[error("context deadline exceeded")]
+    TimedOut,
+    /// The caller stops waiting before an attempt could end.
+    #[error("context deadline exceeded")]
+    DeadlineExceeded,
+    /// The circuit breaker is open.
+    #[error("circuit breaker is open")]
+    CircuitOpen,
+    /// The circuit breaker is half-open and has its probes.
+    #[error("too many requests")]
+    TooManyRequests,
+}
+
+impl<E> PolicyError<E> {
+    /// The same failure with another type of the operation's own error.
+    pub fn map<F>(self, change: impl FnOnce(E) -> F) -> PolicyError<F> {
+        match self {
+            Self::Operation(error) => PolicyError::Operation(change(error)),
+            Self::TimedOut => PolicyError::TimedOut,
+            Self::DeadlineExceeded => PolicyError::DeadlineExceeded,
+            Self::CircuitOpen => PolicyError::CircuitOpen,
+            Self::TooManyRequests => PolicyError::TooManyRequests,
+        }
+    }
+}
+
+impl<E: Classify> PolicyError<E> {
+    /// Whether another attempt can end differently. A rejection by the breaker ends the call at
+    /// once, even if retries are unlimited, as in daprd.
+    pub(super) fn is_worth_a_retry(&self) -> bool {
+        match self {
+            Self::Operation(error) => error.fault().retry == Retry::Worthwhile,
+            Self::TimedOut => true,
+            Self::DeadlineExceeded | Self::CircuitOpen | Self::TooManyRequests => false,
+        }
+    }
+
+    /// How the attempt counts for the breaker that let it through.
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Operation(error) => error.fault().outcome,
+            Self::TimedOut => Outcome::Failure,
+            Self::DeadlineExceeded | Self::CircuitOpen | Self::TooManyRequests => {
+                Outcome::Abandoned
+            }
+        }
+    }
+}
+
+impl<E> From<Rejected> for PolicyError<E> {
+    fn from(rejected: Rejected) -> Self {
+        match rejected {
+            Rejected::Open => Self::CircuitOpen,
+            Rejected::TooManyRequests => Self::TooManyRequests,
+        }
+    }
+}
+
+impl Policy {
+    /// No policy: one attempt, bounded by the caller's deadline only.
+    pub fn none(operation: impl Into<Arc<str>>) -> Self {
+        Self::new(operation, None, None, None)
+    }
+
+    /// A policy of these parts; the operation is what log lines call it.
+    pub fn new(
+        operation: impl Into<Arc<str>>,
+        timeout: Option<Duration>,
+        breaker: Option<Arc<Breaker>>,
+        retry: Option<RetryPolicy>,
+    ) -> Self {
+        Self { operation: operation.into(), timeout, breaker, retry }
+    }
+
+    /// What log lines call the operation.
+    pub fn operation(&self) -> &str {
+        &self.operation
+    }
+
+    /// How long one attempt may take.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    /// The circuit breaker every attempt passes.
+    pub fn breaker(&self) -> Option<&Arc<Breaker>> {
+        self.breaker.as_ref()
+    }
+
+    /// How failed attempts are repeated.
+    pub fn retry(&self) -> Option<RetryPolicy> {
+        self.retry
+    }
+
+    /// Runs an operation, again and again if need be, until it succeeds or the policy gives up.
+    // Not `AsyncFnMut`: inside a tonic handler its future is not known to be `Send`.
+    pub async fn run<T, E, F, Fut>(
+        &self,
+        call: &Call,
+        mut operation: F,
+    ) -> Result<T, PolicyError<E>>
+    where
+        E: Classify + Display,
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        let mut retries = self.start();
+        loop {
+            // The operation is made inside the attempt: not at all where the breaker rejects it.
+            match self.attempt(call, async { operation().await }).await {
+                Ok(value) => {
+                    retries.succeeded();
+                    return Ok(value);
+                }
+                Err(failure) => retries.pause_after(call, failure).await?,
+            }
+        }
+    }
+
+    /// Runs an operation once, through the circuit breaker and within the timeout.
+    pub async fn attempt<T, E>(
+        &self,
+        call: &Call,
+        operation: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, PolicyError<E>>
+    where
+        E: Classify,
+    {
+        // Asked before the breaker: an attempt that cannot end must not take a half-open slot.
+        if call.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            return Err(PolicyError::DeadlineExceeded);
+        }
+        // From here on every way out, a panic and a dropped future included, drops the permit.
+        let permit = match &self.breaker {
+            Some(breaker) => Some(breaker.admit()?),
+            None => None,
+        };
+        let result = self.bounded(call, operation).await;
+        if let Some(permit) = permit {
+            permit.finish(result.as_ref().err().map_or(Outcome::Success, PolicyError::outcome));
+        }
+        result
+    }
+
+    /// One call's progress, for a caller that writes the loop around [`attempt`](Self::attempt)
+    /// itself because its attempts differ.
+    pub fn start(&self) -> Retries<'_> {
+        Retries::start(&self.operation, self.retry)
+    }
+
+    async fn bounded<T, E>(
+        &self,
+        call: &Call,
+        operation: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, PolicyError<E>> {
+        // Without a limit no timer is set up.
+        let Some((end, at_its_end)) = self.limit(call) else {
+            return operation.await.map_err(PolicyError::Operation);
+        };
+        match timeout_at(end, operation).await {
+            Ok(result) => result.map_err(PolicyError::Operation),
+            Err(_) => Err(at_its_end),
+        }
+    }
+
+    /// When an attempt that begins now has to end, and what it is then told.
+    fn limit<E>(&self, call: &Call) -> Option<(Instant, PolicyError<E>)> {
+        let timeout = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        match (timeout, call.deadline) {
+            (Some(timeout), Some(deadline)) if timeout < deadline => {
+                Some((timeout, PolicyError::TimedOut))
+            }
+            (_, Some(deadline)) => Some((deadline, PolicyError::DeadlineExceeded)),
+            (Some(timeout), None) => Some((timeout, PolicyError::TimedOut)),
+            (None, None) => None,
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Whether and when a call is tried again.
+
+use std::fmt::Display;
+
+use tokio::time::Instant;
+
+use super::LOG_TARGET;
+use super::backoff::{Backoff, Pauses};
+use super::fault::Classify;
+use super::policy::PolicyError;
+use crate::call::Call;
+use crate::go_text;
+
+/// How failed attempts are to be repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// How long to wait before each retry.
+    pub backoff: Backoff,
+    /// How many attempts may follow the first one; `None` for as many as it takes.
+    pub max_retries: Option<u32>,
+}
+
+/// One call's progress through its retries.
+#[derive(Debug)]
+pub struct Retries<'a> {
+    operation: &'a str,
+    plan: Option<Plan>,
+    retries: u32,
+}
+
+#[derive(Debug)]
+struct Plan {
+    pauses: Pauses,
+    max_retries: Option<u32>,
+    started: Instant,
+}
+
+impl<'a> Retries<'a> {
+    /// A call that begins now.
+    pub(super) fn start(operation: &'a str, policy: Option<RetryPolicy>) -> Self {
+        let plan = policy.map(|RetryPolicy { backoff, max_retries }| Plan {
+            pauses: backoff.pauses(),
+            max_retries,
+            started: Instant::now(),
+        });
+        Self { operation, plan, retries: 0 }
+    }
+
+    /// Waits until it is time for the next attempt. An error means that there is none, and is what
+    /// the caller is to be told.
+    pub async fn pause_after<E: Classify + Display>(
+        &mut self,
+        call: &Call,
+        failure: PolicyError<E>,
+    ) -> Result<(), PolicyError<E>> {
+        tracing::debug!(
+            target: LOG_TARGET,
+            "Error for operation {} was: {failure}", self.operation,
+        );
+        if !failure.is_worth_a_retry() {
+            return Err(failure);
+        }
+        let Some(pause) = self.plan.as_mut().and_then(|plan| plan.next_pause(self.retries)) else {
+            return Err(failure);
+        };
+        // An attempt that begins when the caller stops waiting is of no use to anybody.
+        let wake = Instant::now().checked_add(pause);
+        if call.deadline.is_some_and(|deadline| wake.is_none_or(|wake| wake >= deadline)) {
+            return Err(PolicyError::DeadlineExceeded);
+        }
+        drop(failure);
+        self.retries = self.retries.saturating_add(1);
+        if self.retries == 1 {
+            tracing::warn!(
+                target: LOG_TARGET,
+                "Error processing operation {}. Retrying in {}…",
+                self.operation,
+                go_text::duration(pause),
+            );
+        }
+        tokio::time::sleep(pause).await;
+        Ok(())
+    }
+
+    /// Notes that the call succeeded after all.
+    pub fn succeeded(&mut self) {
+        if self.retries > 0 {
+            tracing::info!(
+                target: LOG_TARGET,
+                "Recovered processing operation {} after {} attempts",
+                self.operation,
+                u64::from(self.retries) + 1,
+            );
+        }
+    }
+}
+
+impl Plan {
+    fn next_pause(&mut self, retries: u32) -> Option<std::time::Duration> {
+        if self.max_retries.is_some_and(|max_retries| retries >= max_retries) {
+            return None;
+        }
+        self.pauses.next_pause(self.started.elapsed(), fastrand::f64())
+    }
+}
