@@ -68,6 +68,17 @@ impl Report {
         }
     }
 
+    /// What daprd passes over in silence: ends a strict start, else warnings.
+    pub fn ignored(&mut self, problems: Vec<Problem>) {
+        if self.is_strict() {
+            self.problems.extend(problems);
+        } else {
+            for problem in problems {
+                self.warn(problem.to_string());
+            }
+        }
+    }
+
     /// Logs a warning that belongs to a field.
     pub fn warn_at(&mut self, place: &Place, message: impl AsRef<str>) {
         self.warn(format!("{place}: {}", message.as_ref()));
