@@ -36,5 +36,6 @@ pub mod go_text;
 pub mod log;
 pub mod proto;
 pub mod resiliency;
+pub mod resources;
 pub mod state_store;
 pub mod version;

@@ -6,6 +6,12 @@ use std::future::Future;
 
 use bytes::Bytes;
 
+use self::in_memory::InMemoryStore;
+use self::redis::RedisStore;
+
+pub mod in_memory;
+pub mod redis;
+
 /// A key as it stands in the store, prefix included. Only `api/key.rs` makes one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct StoredKey(String);
@@ -223,4 +229,64 @@ pub trait StateStore: Send + Sync {
 
     /// Whether an operation of a transaction may announce its value as JSON.
     fn transacts_json(&self) -> bool;
+}
+
+/// A store of one of the kinds this program serves.
+#[derive(Clone, Debug)]
+pub enum ConfiguredStore {
+    /// `state.redis`.
+    Redis(RedisStore),
+    /// `state.in-memory`.
+    InMemory(InMemoryStore),
+}
+
+impl StateStore for ConfiguredStore {
+    fn prepare(&self, write: Write) -> Result<Prepared, StoreError> {
+        match self {
+            Self::Redis(store) => store.prepare(write),
+            Self::InMemory(store) => store.prepare(write),
+        }
+    }
+
+    async fn get(&self, key: &StoredKey) -> Result<Option<Entry>, StoreError> {
+        match self {
+            Self::Redis(store) => store.get(key).await,
+            Self::InMemory(store) => store.get(key).await,
+        }
+    }
+
+    async fn get_many(&self, keys: &[StoredKey]) -> Vec<Result<Option<Entry>, StoreError>> {
+        match self {
+            Self::Redis(store) => store.get_many(keys).await,
+            Self::InMemory(store) => store.get_many(keys).await,
+        }
+    }
+
+    async fn write(&self, writes: &[Prepared]) -> Vec<Result<(), StoreError>> {
+        match self {
+            Self::Redis(store) => store.write(writes).await,
+            Self::InMemory(store) => store.write(writes).await,
+        }
+    }
+
+    async fn transact(&self, writes: &[Prepared]) -> Vec<Result<(), StoreError>> {
+        match self {
+            Self::Redis(store) => store.transact(writes).await,
+            Self::InMemory(store) => store.transact(writes).await,
+        }
+    }
+
+    fn capabilities(&self) -> &'static [&'static str] {
+        match self {
+            Self::Redis(store) => store.capabilities(),
+            Self::InMemory(store) => store.capabilities(),
+        }
+    }
+
+    fn condition(&self) -> Option<Condition> {
+        match self {
+            Self::Redis(store) => store.condition(),
+            Self::InMemory(store) => store.condition(),
+        }
+    }
 }

@@ -1,0 +1,83 @@
+//! fred's settings: everything it would do by itself is switched off.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fred::clients::Client;
+use fred::types::config::{
+    Config, ConnectionConfig, PerformanceConfig, Server, ServerConfig, TcpConfig,
+};
+
+use super::settings::RedisSettings;
+use super::tls;
+
+/// What one lane needs to connect.
+#[derive(Clone, Debug)]
+pub(super) struct Dial {
+    /// The component's settings.
+    pub(super) settings: Arc<RedisSettings>,
+    /// How long a command may take longer than the settings say: the strong lane waits for WAIT.
+    pub(super) patience: Duration,
+}
+
+/// What is sent while a connection is set up is short.
+const SETUP: Duration = Duration::from_secs(1);
+
+impl Dial {
+    /// The server's address as people write it.
+    pub(super) fn address(&self) -> String {
+        self.settings.address()
+    }
+
+    /// How long a try to connect may take in all.
+    pub(super) fn budget(&self) -> Duration {
+        self.settings.connect_timeout + SETUP + SETUP
+    }
+}
+
+/// A client that is not connected yet.
+pub(super) fn client(dial: &Dial) -> Result<Client, String> {
+    let settings = &dial.settings;
+    let tls = settings.tls.as_ref().map(tls::connector).transpose()?;
+    let config = Config {
+        fail_fast: true,
+        username: settings.username.clone(),
+        password: settings.password.clone(),
+        server: ServerConfig::Centralized {
+            server: Server::new(settings.host.clone(), settings.port),
+        },
+        database: (settings.database != 0).then_some(settings.database),
+        tls: tls.map(Into::into),
+        ..Config::default()
+    };
+    let performance = PerformanceConfig {
+        // Nought is for ever.
+        default_command_timeout: settings
+            .read_timeout
+            .map(|time| time + dial.patience)
+            .unwrap_or_default(),
+        ..PerformanceConfig::default()
+    };
+    // A policy would reconnect and send again what was told to have failed.
+    Ok(Client::new(config, Some(performance), Some(connection(settings)), None))
+}
+
+fn connection(settings: &RedisSettings) -> ConnectionConfig {
+    ConnectionConfig {
+        connection_timeout: settings.connect_timeout,
+        internal_command_timeout: SETUP,
+        max_command_attempts: 1,
+        max_redirections: 0,
+        // Nought is no limit; with any other, fred stops flushing after the first refusal.
+        max_command_buffer_len: 0,
+        tcp: TcpConfig {
+            nodelay: Some(true),
+            // What a dead connection did not write must not be written later.
+            linger: Some(Duration::ZERO),
+            ..TcpConfig::default()
+        },
+        // With these, fred would give one call's answer to all that are on the wire.
+        reconnect_errors: Vec::new(),
+        ..ConnectionConfig::default()
+    }
+}

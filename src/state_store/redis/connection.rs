@@ -1,0 +1,311 @@
+//! One lane to Redis: a supervisor that owns reconnecting, and the connection calls see meanwhile.
+//!
+//! A fred client lives exactly as long as one connection. fred's own retries, queue and reconnects
+//! are off: they would send a command whose caller was told that it failed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fred::clients::Client;
+use fred::error::Error;
+use fred::interfaces::ClientLike;
+use fred::types::Value;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::config::{self, Dial};
+use super::health::Reporter;
+use super::pump::{Confirm, pump};
+use super::queue::Queue;
+use super::replicas::Replicas;
+use super::reply;
+
+/// How many reads may be on the wire at once.
+const READS: usize = 256;
+/// How long a suspected connection has to answer.
+const GRACE: Duration = Duration::from_millis(800);
+/// The least time between two tries to connect, whoever asks.
+const MIN_GAP: Duration = Duration::from_millis(50);
+/// A connection that lived so long shows that the server is well: the back-off starts anew.
+const STABLE: Duration = Duration::from_secs(5);
+/// A younger connection is not replaced by another: it would say the same.
+const MIN_LIFE: Duration = Duration::from_secs(2);
+
+/// Commands of one kind on their way to Redis, with a connection of their own.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) queue: Queue,
+    door: watch::Sender<Door>,
+    wanted: Notify,
+    retired: Notify,
+}
+
+/// Whether there is a connection.
+#[derive(Clone, Debug)]
+enum Door {
+    /// Not yet: the first try is under way, or a connection is being replaced.
+    Opening,
+    Open(Arc<Connection>),
+    /// No: the last try failed for this reason.
+    Shut(String),
+}
+
+/// One connection, as long as it lives.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) client: Client,
+    pub(super) replicas: Replicas,
+    reads: Semaphore,
+}
+
+/// A task that ends when its handle is dropped.
+#[derive(Debug)]
+pub(super) struct Task<T>(JoinHandle<T>);
+
+impl<T> Task<T> {
+    /// Takes over the task.
+    pub(super) fn new(handle: JoinHandle<T>) -> Self {
+        Self(handle)
+    }
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// How a connection ended.
+enum End {
+    Broken(String),
+    Stalled,
+    Retired,
+}
+
+impl Lane {
+    /// A lane whose supervisor has not connected yet.
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            queue: Queue::default(),
+            door: watch::Sender::new(Door::Opening),
+            wanted: Notify::new(),
+            retired: Notify::new(),
+        })
+    }
+
+    /// The connection if it is there now; a missing one is asked for.
+    pub(super) fn current(&self) -> Option<Arc<Connection>> {
+        match &*self.door.borrow() {
+            Door::Open(connection) => Some(connection.clone()),
+            Door::Opening => None,
+            Door::Shut(_) => {
+                self.wanted.notify_one();
+                None
+            }
+        }
+    }
+
+    /// The connection, waiting while one is about to be there; or why there is none.
+    pub(super) async fn connection(&self) -> Result<Arc<Connection>, String> {
+        let mut door = self.door.subscribe();
+        let door = door.wait_for(|door| !matches!(door, Door::Opening)).await;
+        match door.as_deref() {
+            Ok(Door::Open(connection)) => Ok(connection.clone()),
+            Ok(Door::Shut(cause)) => {
+                self.wanted.notify_one();
+                Err(cause.clone())
+            }
+            Ok(Door::Opening) | Err(_) => Err("no connection yet".to_owned()),
+        }
+    }
+
+    /// Asks for a try to connect soon.
+    pub(super) fn want(&self) {
+        self.wanted.notify_one();
+    }
+
+    /// Hears what the server said: some answers mean that another connection may do better.
+    pub(super) fn heard(&self, text: &str) {
+        if reply::wants_new_connection(text) {
+            self.retired.notify_one();
+        }
+    }
+
+    /// Ends the lane: from now on everything fails for this reason.
+    pub(super) fn shut(&self, cause: &str) {
+        self.queue.shut(cause);
+        if let Door::Open(connection) = self.door.send_replace(Door::Shut(cause.to_owned())) {
+            connection.reads.close();
+        }
+    }
+
+    fn open(&self, connection: Arc<Connection>) {
+        self.queue.pulse().reset();
+        self.queue.open();
+        self.door.send_replace(Door::Open(connection));
+    }
+
+    /// Lets calls wait for the next connection instead of failing.
+    fn replace(&self) {
+        if let Door::Open(connection) = self.door.send_replace(Door::Opening) {
+            connection.reads.close();
+        }
+    }
+
+    /// Keeps the lane connected for ever.
+    pub(super) async fn supervise(
+        self: Arc<Self>,
+        dial: Dial,
+        reporter: Option<Reporter>,
+        confirm: Confirm,
+    ) {
+        let mut pauses = Pauses::default();
+        let address = dial.address();
+        loop {
+            let tried = Instant::now();
+            let cause = match connect(&dial).await {
+                Ok((client, life)) => {
+                    if let Some(reporter) = &reporter {
+                        reporter.up(&address);
+                    }
+                    let end = self.serve(client, life, &confirm).await;
+                    if tried.elapsed() >= STABLE {
+                        pauses = Pauses::default();
+                    }
+                    match end {
+                        End::Retired => continue,
+                        End::Broken(cause) => cause,
+                        End::Stalled => "i/o timeout: the server stopped answering".to_owned(),
+                    }
+                }
+                Err(cause) => cause,
+            };
+            self.shut(&cause);
+            if let Some(reporter) = &reporter {
+                reporter.down(&address, &cause);
+            }
+            let asked = async {
+                self.wanted.notified().await;
+                sleep_until(tried + MIN_GAP).await;
+            };
+            tokio::select! {
+                () = sleep(pauses.next()) => {}
+                () = asked => {}
+            }
+        }
+    }
+
+    /// Serves one connection until it ends. On return nothing of it is left: dropping the task
+    /// closes the socket and throws away what was not written.
+    async fn serve(
+        &self,
+        client: Client,
+        mut life: Task<Result<(), Error>>,
+        confirm: &Confirm,
+    ) -> End {
+        let born = Instant::now();
+        let connection = Arc::new(Connection {
+            client: client.clone(),
+            replicas: Replicas::default(),
+            reads: Semaphore::new(READS),
+        });
+        self.open(connection);
+        let pulse = self.queue.pulse();
+        let probe = || async { answers(client.ping::<Value>(None).await) };
+        let end = tokio::select! {
+            biased;
+            never = pump(self, &client, confirm) => match never {},
+            ended = &mut life.0 => End::Broken(lost_cause(ended)),
+            () = pulse.stalled(GRACE + confirm.patience(), probe) => End::Stalled,
+            () = self.retire(born) => End::Retired,
+        };
+        match &end {
+            End::Retired => self.replace(),
+            End::Broken(cause) => self.shut(cause),
+            End::Stalled => self.shut("i/o timeout"),
+        }
+        end
+    }
+
+    /// Returns when the connection should make way for another and nothing is on the wire.
+    async fn retire(&self, born: Instant) {
+        const DRAIN: Duration = Duration::from_millis(250);
+        self.retired.notified().await;
+        sleep_until(born + MIN_LIFE).await;
+        self.replace();
+        // What is still on the wire then is lost with the connection.
+        let _ = timeout(DRAIN, self.queue.pulse().drained()).await;
+    }
+
+    /// Whether the connection is being replaced: nothing more should be handed to it.
+    pub(super) fn is_closing(&self) -> bool {
+        matches!(&*self.door.borrow(), Door::Opening)
+    }
+}
+
+impl Connection {
+    /// A place among the reads on the wire if one is free.
+    pub(super) fn try_turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.reads.try_acquire().ok()
+    }
+
+    /// A place among the reads on the wire; `None` when the connection ends before.
+    pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.reads.acquire().await.ok()
+    }
+}
+
+/// One try to connect; the server has answered a command when it succeeds.
+async fn connect(dial: &Dial) -> Result<(Client, Task<Result<(), Error>>), String> {
+    let address = dial.address();
+    let client = config::client(dial)?;
+    let life = Task::new(client.connect());
+    let hello = async {
+        client.wait_for_connect().await?;
+        match client.ping::<Value>(None).await {
+            // Who may not PING may still read and write.
+            Err(error) if !error.details().starts_with("NOPERM") => Err(error),
+            _ => Ok(()),
+        }
+    };
+    match timeout(dial.budget(), hello).await {
+        Ok(Ok(())) => Ok((client, life)),
+        Ok(Err(error)) => Err(reply::connect_cause(&address, &error)),
+        Err(_) => Err(format!("dial tcp {address}: i/o timeout")),
+    }
+}
+
+/// Whether a reply shows that the server is there.
+fn answers(reply: Result<Value, Error>) -> bool {
+    reply.is_ok() || reply.is_err_and(|error| reply::is_server_text(error.details()))
+}
+
+fn lost_cause(ended: Result<Result<(), Error>, tokio::task::JoinError>) -> String {
+    match ended {
+        Ok(Err(error)) => reply::lost_cause(&error),
+        Ok(Ok(())) => "EOF".to_owned(),
+        Err(_) => "the connection's task ended".to_owned(),
+    }
+}
+
+/// The pauses between tries to connect: growing, and never the same for two sidecars.
+#[derive(Debug)]
+struct Pauses {
+    next: Duration,
+}
+
+impl Default for Pauses {
+    fn default() -> Self {
+        Self { next: Duration::from_millis(50) }
+    }
+}
+
+impl Pauses {
+    fn next(&mut self) -> Duration {
+        const MOST: Duration = Duration::from_secs(3);
+        let pause = self.next.mul_f64(0.5 + fastrand::f64() / 2.0);
+        self.next = (self.next * 2).min(MOST);
+        pause
+    }
+}

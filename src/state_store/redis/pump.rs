@@ -1,0 +1,196 @@
+//! Hands what waits in a lane's queue to its connection, in batches of one script call each.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fred::clients::Client;
+use fred::error::{Error, ErrorKind};
+use fred::interfaces::{LuaInterface, ServerInterface};
+use fred::types::Value;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesOrdered;
+
+use super::connection::Lane;
+use super::queue::Batch;
+use super::replicas::Count;
+use super::reply::{self, Scope, Verdict};
+use super::scripts::{self, WRITE, WRITE_SHA};
+use super::watchdog::OnWire;
+
+/// How many batches may be on the wire at once: what comes later can still be taken back.
+const BATCHES: usize = 4;
+
+/// When the writes of a lane count as done.
+#[derive(Clone, Debug)]
+pub(super) enum Confirm {
+    /// When Redis has them.
+    Never,
+    /// When so many replicas have them, or the time for that is over.
+    Replicas(Arc<Count>),
+}
+
+impl Confirm {
+    /// As components-contrib state/redis: WAIT is given one second, and its number is not looked at.
+    const WAIT: Duration = Duration::from_secs(1);
+
+    /// How much longer than others the commands of such a lane may take.
+    pub(super) fn patience(&self) -> Duration {
+        match self {
+            Self::Never => Duration::ZERO,
+            Self::Replicas(_) => Self::WAIT,
+        }
+    }
+
+    fn batches(&self) -> usize {
+        match self {
+            Self::Never => BATCHES,
+            // Redis reads nothing behind a WAIT, so a second batch would only lose its way back.
+            Self::Replicas(_) => 1,
+        }
+    }
+}
+
+/// Serves the lane's queue; never ends by itself. Dropped, it answers nobody any more: who is on the
+/// wire then hears that the connection is lost.
+pub(super) async fn pump(lane: &Lane, client: &Client, confirm: &Confirm) -> Infallible {
+    let queue = &lane.queue;
+    let mut on_wire = FuturesOrdered::new();
+    loop {
+        while on_wire.len() < confirm.batches()
+            && !queue.pulse().is_suspected()
+            && !lane.is_closing()
+            && let Some(batch) = queue.take_batch()
+        {
+            on_wire.push_back(send(lane, client, confirm, batch));
+        }
+        tokio::select! {
+            biased;
+            Some((batch, replies)) = on_wire.next(), if !on_wire.is_empty() => {
+                // While this one is sent again, nothing later is: the order stays.
+                let replies = match replies.script {
+                    Err(error) if reply::is_unknown_script(&error) => {
+                        call(lane, client, confirm, &batch, Form::Text).await
+                    }
+                    script => Replies { script, ..replies },
+                };
+                finish(lane, batch, replies);
+            }
+            () = queue.arrived() => {}
+            () = queue.pulse().cleared() => {}
+        }
+    }
+}
+
+/// How the script is named in a call.
+#[derive(Clone, Copy)]
+enum Form {
+    Name,
+    Text,
+}
+
+/// What came back for one batch.
+struct Replies {
+    script: Result<Value, Error>,
+    confirmed: Result<(), Verdict>,
+}
+
+async fn send(lane: &Lane, client: &Client, confirm: &Confirm, batch: Batch) -> (Batch, Replies) {
+    let replies = call(lane, client, confirm, &batch, Form::Name).await;
+    (batch, replies)
+}
+
+async fn call(
+    lane: &Lane,
+    client: &Client,
+    confirm: &Confirm,
+    batch: &Batch,
+    form: Form,
+) -> Replies {
+    let (keys, arguments) = match batch {
+        Batch::Writes(writes) => {
+            scripts::arguments(writes.iter().map(|(write, _)| write), Scope::Single)
+        }
+        Batch::Transaction { writes, .. } => scripts::arguments(writes.iter(), Scope::Transaction),
+    };
+    let on_wire = lane.queue.pulse().hand_over();
+    let script = async {
+        match form {
+            Form::Name => client.evalsha(WRITE_SHA, keys, arguments).await,
+            Form::Text => client.eval(WRITE, keys, arguments).await,
+        }
+    };
+    match confirm {
+        Confirm::Never => {
+            let script = script.await;
+            settle(on_wire, &script);
+            Replies { script, confirmed: Ok(()) }
+        }
+        Confirm::Replicas(count) => {
+            let replicas = count.get();
+            let millis = i64::try_from(Confirm::WAIT.as_millis()).unwrap_or(i64::MAX);
+            let wait = client.wait::<Value>(replicas, millis);
+            // Both are handed over at once, in this order.
+            let (script, waited) = futures_util::future::join(script, wait).await;
+            settle(on_wire, &waited);
+            let confirmed = waited.map(|_| ()).map_err(|error| unconfirmed(replicas, &error));
+            Replies { script, confirmed }
+        }
+    }
+}
+
+/// Tells the watchdog how a command on the wire ended.
+pub(super) fn settle(on_wire: OnWire<'_>, reply: &Result<Value, Error>) {
+    match reply {
+        Ok(_) => on_wire.answered(),
+        Err(error) if reply::is_server_text(error.details()) => on_wire.answered(),
+        // Dropped unsettled, it raises suspicion.
+        Err(error) if *error.kind() == ErrorKind::Timeout => drop(on_wire),
+        Err(_) => on_wire.failed(),
+    }
+}
+
+fn unconfirmed(replicas: i64, error: &Error) -> Verdict {
+    let inner = match reply::verdict_of(error) {
+        Verdict::Error(text) | Verdict::NotSent(text) | Verdict::Unanswered(text) => text,
+        Verdict::Done | Verdict::Conflict | Verdict::Document | Verdict::Unconfirmed(_) => {
+            error.details().to_owned()
+        }
+    };
+    let text = "replicas to acknowledge write, err:";
+    Verdict::Unconfirmed(format!("redis waiting for {replicas} {text} {inner}"))
+}
+
+/// Tells everybody of the batch how it ended.
+fn finish(lane: &Lane, batch: Batch, replies: Replies) {
+    // A caller who is gone needs no answer.
+    match batch {
+        Batch::Writes(writes) => {
+            let verdicts = replies.verdicts(lane, writes.len());
+            for ((_, answer), verdict) in writes.into_iter().zip(verdicts) {
+                let _ = answer.send(verdict);
+            }
+        }
+        Batch::Transaction { writes, answer } => {
+            let _ = answer.send(replies.verdicts(lane, writes.len()));
+        }
+    }
+}
+
+impl Replies {
+    fn verdicts(self, lane: &Lane, count: usize) -> Vec<Verdict> {
+        let mut verdicts = match self.script {
+            Ok(value) => reply::verdicts(value, count),
+            Err(error) => vec![reply::verdict_of(&error); count],
+        };
+        for verdict in &mut verdicts {
+            if let Verdict::Error(text) = verdict {
+                lane.heard(text);
+            }
+            if let (Verdict::Done, Err(unconfirmed)) = (&*verdict, &self.confirmed) {
+                *verdict = unconfirmed.clone();
+            }
+        }
+        verdicts
+    }
+}

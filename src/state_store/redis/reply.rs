@@ -1,0 +1,257 @@
+//! What Redis and fred say, and what it means.
+
+use fred::error::{Error, ErrorKind};
+use fred::types::{Map, Value};
+
+use crate::state_store::{Entry, Prepared, PreparedChange, StoreError};
+
+#[cfg(test)]
+mod tests;
+
+/// The text of an attempt whose time was over.
+pub(super) const TIMED_OUT: &str = "i/o timeout";
+
+/// How one write ended, as far as the connection knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It was carried out.
+    Done,
+    /// Another version is there than the one expected.
+    Conflict,
+    /// The key holds a RedisJSON document.
+    Document,
+    /// Redis answered with an error.
+    Error(String),
+    /// It was never handed to the connection, or the connection did not take it.
+    NotSent(String),
+    /// It was handed to the connection and no answer came.
+    Unanswered(String),
+    /// It was carried out, but whether the replicas have it is not known.
+    Unconfirmed(String),
+}
+
+/// What a write was part of: the same refusal has other words in a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// It stood for itself.
+    Single,
+    /// It was one of a transaction.
+    Transaction,
+}
+
+impl Verdict {
+    /// What the caller of `write` is told.
+    pub(super) fn into_result(self, write: &Prepared, scope: Scope) -> Result<(), StoreError> {
+        match self {
+            Self::Done => Ok(()),
+            Self::Conflict => Err(conflict(write, scope)),
+            Self::Document => Err(StoreError::Refused(in_words(
+                write,
+                scope,
+                "the key holds a RedisJSON document, which this store neither writes nor compares: \
+                 delete it without an etag first, or change it through the sidecar that made it",
+            ))),
+            Self::Error(text) => Err(refusal(&text, in_words(write, scope, &text))),
+            Self::NotSent(cause) => Err(StoreError::Unreachable(in_words(write, scope, &cause))),
+            Self::Unanswered(cause) => Err(StoreError::Lost(in_words(write, scope, &cause))),
+            Self::Unconfirmed(text) => Err(StoreError::Lost(text)),
+        }
+    }
+}
+
+/// How a try that fred ended without a value ended.
+pub(super) fn verdict_of(error: &Error) -> Verdict {
+    let text = error.details();
+    match error.kind() {
+        ErrorKind::Canceled => Verdict::NotSent("the connection was closed".to_owned()),
+        ErrorKind::Timeout => Verdict::Unanswered(TIMED_OUT.to_owned()),
+        ErrorKind::IO => Verdict::Unanswered(cause_of(error)),
+        ErrorKind::Routing => Verdict::Error(text.to_owned()),
+        _ if is_server_text(text) => Verdict::Error(text.to_owned()),
+        // fred's texts for commands that reached no connection.
+        _ if text.starts_with("Failed to route") || text.starts_with("Client is not") => {
+            Verdict::NotSent("the connection was closed".to_owned())
+        }
+        ErrorKind::Unknown if text == "channel closed" => Verdict::Unanswered("EOF".to_owned()),
+        _ => Verdict::Unanswered(text.to_owned()),
+    }
+}
+
+/// How a read that brought no value ended.
+pub(super) fn read_error(error: &Error) -> StoreError {
+    match verdict_of(error) {
+        Verdict::Error(text) => refusal(&text, text.clone()),
+        Verdict::NotSent(cause) => StoreError::Unreachable(cause),
+        Verdict::Unanswered(cause) | Verdict::Unconfirmed(cause) => StoreError::Lost(cause),
+        Verdict::Done | Verdict::Conflict | Verdict::Document => {
+            StoreError::Lost(error.details().to_owned())
+        }
+    }
+}
+
+/// The answers of the write script, one per write.
+pub(super) fn verdicts(value: Value, count: usize) -> Vec<Verdict> {
+    let Value::Array(answers) = value else {
+        return vec![Verdict::Unanswered("the script gave no list".to_owned()); count];
+    };
+    let mut verdicts: Vec<_> = answers.into_iter().map(verdict).collect();
+    verdicts.resize(count, Verdict::Unanswered("the script gave no answer".to_owned()));
+    verdicts
+}
+
+fn verdict(answer: Value) -> Verdict {
+    match answer {
+        Value::Integer(1) => Verdict::Done,
+        Value::Integer(0) => Verdict::Conflict,
+        Value::Integer(-1) => Verdict::Document,
+        answer => match answer.into_string() {
+            Some(text) => Verdict::Error(text),
+            None => Verdict::Unanswered("the script gave no known answer".to_owned()),
+        },
+    }
+}
+
+/// The entry in the fields of a hash; none of them means that there is no key.
+pub(super) fn entry(mut fields: Map) -> Result<Option<Entry>, StoreError> {
+    if fields.len() == 0 {
+        return Ok(None);
+    }
+    let mut take = |name: &'static str| fields.remove(&name.into());
+    let (Some(data), Some(version)) = (take("data"), take("version")) else {
+        let text = "required hash field 'data' or 'version' was not found";
+        return Err(StoreError::Refused(text.to_owned()));
+    };
+    let data = data.into_bytes().unwrap_or_default();
+    Ok(Some(Entry { data, etag: version.into_string(), expires_at: None }))
+}
+
+/// The entry in a value that is no hash: another program's, so it has no version.
+pub(super) fn plain_entry(value: Value) -> Option<Entry> {
+    let data = value.into_bytes()?;
+    Some(Entry { data, etag: None, expires_at: None })
+}
+
+/// Whether the key holds another type than the command is for.
+pub(super) fn is_wrong_type(error: &Error) -> bool {
+    error.details().starts_with("WRONGTYPE")
+}
+
+/// Whether the server does not know the script.
+pub(super) fn is_unknown_script(error: &Error) -> bool {
+    error.details().starts_with("NOSCRIPT")
+}
+
+/// Whether the text is an answer of the server: those begin with a word in capitals.
+pub(super) fn is_server_text(text: &str) -> bool {
+    let word = text.split(' ').next().unwrap_or_default();
+    word.len() > 1 && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+}
+
+/// Whether another connection may find a server that can do what this one cannot.
+pub(super) fn wants_new_connection(text: &str) -> bool {
+    const CODES: [&str; 5] = ["READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "NOAUTH"];
+    CODES.iter().any(|code| text.starts_with(code))
+}
+
+/// Why a connection could not be made or ended, in the words of daprd's users.
+pub(super) fn connect_cause(address: &str, error: &Error) -> String {
+    match error.kind() {
+        ErrorKind::Timeout => format!("dial tcp {address}: i/o timeout"),
+        ErrorKind::IO | ErrorKind::Tls => {
+            let cause = cause_of(error);
+            match cause.as_str() {
+                "EOF" => cause,
+                _ if cause.starts_with("lookup") => format!("dial tcp: {cause}"),
+                _ if cause.starts_with("tls:") => format!("dial tcp {address}: {cause}"),
+                _ => format!("dial tcp {address}: connect: {cause}"),
+            }
+        }
+        _ => error.details().to_owned(),
+    }
+}
+
+/// Why a connection that was there is gone.
+pub(super) fn lost_cause(error: &Error) -> String {
+    match error.kind() {
+        ErrorKind::Timeout => TIMED_OUT.to_owned(),
+        ErrorKind::IO | ErrorKind::Tls => cause_of(error),
+        _ if error.details() == "channel closed" => "EOF".to_owned(),
+        _ => error.details().to_owned(),
+    }
+}
+
+/// An I/O error in words; fred gives it as the debug output of `std::io::Error`.
+fn cause_of(error: &Error) -> String {
+    let text = error.details();
+    if text == "Connection closed." {
+        return "EOF".to_owned();
+    }
+    if let Some(message) = between(text, "message: \"", "\"") {
+        return message.to_lowercase();
+    }
+    if let Some(message) = between(text, "failed to lookup address information: ", "\"") {
+        return format!("lookup: {}", message.to_lowercase());
+    }
+    if let Some(cause) = between(text, "error: ", " }") {
+        return format!("tls: {cause}");
+    }
+    if *error.kind() == ErrorKind::Tls {
+        return format!("tls: {text}");
+    }
+    text.to_owned()
+}
+
+fn between<'t>(text: &'t str, before: &str, after: &str) -> Option<&'t str> {
+    let rest = &text[text.find(before)? + before.len()..];
+    rest.rfind(after).map(|end| &rest[..end])
+}
+
+fn conflict(write: &Prepared, scope: Scope) -> StoreError {
+    let key = write.key.as_str();
+    let text = match write.change {
+        PreparedChange::Set { .. } => format!("failed to set key {key}"),
+        PreparedChange::Delete => format!("failed to delete {key}"),
+    };
+    match scope {
+        Scope::Transaction => StoreError::Refused(text),
+        Scope::Single if write.conditional => StoreError::EtagMismatch(text),
+        Scope::Single => StoreError::Refused(format!(
+            "{text}: it was written with first-write before, and this write names no matching etag"
+        )),
+    }
+}
+
+/// A server's error: one that will pass, or one that stays.
+fn refusal(answer: &str, text: String) -> StoreError {
+    // NOAUTH and WRONGPASS pass when the operator mends the password; NOPERM is about this caller's
+    // rights, and the next attempt would hear the same.
+    const PASSING: [&str; 11] = [
+        "READONLY",
+        "OOM",
+        "LOADING",
+        "CLUSTERDOWN",
+        "MISCONF",
+        "BUSY",
+        "MASTERDOWN",
+        "NOREPLICAS",
+        "TRYAGAIN",
+        "NOAUTH",
+        "WRONGPASS",
+    ];
+    let code = answer.split(' ').next().unwrap_or_default();
+    if PASSING.contains(&code) || answer.starts_with("ERR max number of clients") {
+        StoreError::Unavailable(text)
+    } else {
+        StoreError::Refused(text)
+    }
+}
+
+/// As components-contrib state/redis: a set that fails names its key, all else is as it is.
+fn in_words(write: &Prepared, scope: Scope, inner: &str) -> String {
+    match (&write.change, scope) {
+        (PreparedChange::Set { .. }, Scope::Single) => {
+            format!("failed to set key {}: {inner}", write.key.as_str())
+        }
+        (PreparedChange::Set { .. } | PreparedChange::Delete, _) => inner.to_owned(),
+    }
+}

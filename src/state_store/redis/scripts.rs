@@ -1,0 +1,65 @@
+//! The write script and its arguments.
+
+use bytes::Bytes;
+use fred::types::{Key, Value};
+
+use crate::state_store::{Concurrency, Expected, Prepared, PreparedChange, Ttl};
+
+use super::reply::Scope;
+
+/// The script; what it takes and answers stands in its head.
+pub(super) const WRITE: &str = include_str!("write.lua");
+
+/// The script's name in Redis, which is the SHA-1 of its text; a test compares them.
+pub(super) const WRITE_SHA: &str = "3fbf18d77642146b19cd78dcb02c8a7a4d81bb0e";
+
+/// The keys and arguments of one call of the script.
+pub(super) fn arguments<'w>(
+    writes: impl ExactSizeIterator<Item = &'w Prepared>,
+    scope: Scope,
+) -> (Vec<Key>, Vec<Value>) {
+    let mut keys = Vec::with_capacity(writes.len());
+    let mut arguments = Vec::with_capacity(writes.len() * 2);
+    for write in writes {
+        keys.push(Key::from(write.key.as_str()));
+        match &write.change {
+            PreparedChange::Set { value, ttl } => {
+                push_set(&mut arguments, write, value, *ttl, scope);
+            }
+            PreparedChange::Delete => {
+                arguments.push(Value::from_static_str("d"));
+                arguments.push(version(&write.expected));
+            }
+        }
+    }
+    (keys, arguments)
+}
+
+fn push_set(to: &mut Vec<Value>, write: &Prepared, data: &Bytes, ttl: Ttl, scope: Scope) {
+    // As components-contrib state/redis: a transaction never makes a key first-write.
+    let flag = scope == Scope::Single && write.concurrency == Concurrency::FirstWrite;
+    let data = Value::Bytes(data.clone());
+    if !flag && write.expected == Expected::Any && ttl == Ttl::Unchanged {
+        to.extend([Value::from_static_str("u"), data]);
+        return;
+    }
+    to.extend([
+        Value::from_static_str("s"),
+        Value::from_static_str(if flag { "0" } else { "1" }),
+        version(&write.expected),
+        match ttl {
+            Ttl::Unchanged => Value::from_static_str(""),
+            Ttl::Persist => Value::from_static_str("p"),
+            Ttl::Seconds(seconds) => Value::String(seconds.to_string().into()),
+        },
+        data,
+    ]);
+}
+
+fn version(expected: &Expected) -> Value {
+    match expected {
+        Expected::Any => Value::from_static_str("0"),
+        Expected::Version(number) => Value::String(number.to_string().into()),
+        Expected::Text(text) => Value::String(text.as_str().into()),
+    }
+}

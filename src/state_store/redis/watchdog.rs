@@ -1,0 +1,176 @@
+//! Tells a connection that still answers from one that only looks open.
+//!
+//! A call that was given up while it was on the wire raises suspicion. Any answer clears it; if
+//! none comes within the grace, the connection is dead and must be thrown away, so that what it
+//! still holds is not carried out later.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// How long a connection may say nothing before it is asked for a sign of life.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// The signs of life of one lane's connection.
+#[derive(Debug, Default)]
+pub(super) struct Pulse {
+    beats: Mutex<Beats>,
+    on_wire: AtomicUsize,
+    suspected: Notify,
+    // One for each who waits: the watchdog and the pump.
+    calmed: Notify,
+    resumed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Beats {
+    count: u64,
+    suspicion: Option<Suspicion>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Suspicion {
+    since: Instant,
+    beats: u64,
+}
+
+impl Pulse {
+    /// A new connection: the old one's suspicion is not its own.
+    pub(super) fn reset(&self) {
+        self.beats().suspicion = None;
+        self.clear();
+    }
+
+    /// An answer arrived.
+    pub(super) fn beat(&self) {
+        let mut beats = self.beats();
+        beats.count = beats.count.wrapping_add(1);
+        if beats.suspicion.take().is_some() {
+            drop(beats);
+            self.clear();
+        }
+    }
+
+    /// A call that is on the wire was given up.
+    pub(super) fn suspect(&self) {
+        let mut beats = self.beats();
+        if beats.suspicion.is_none() {
+            beats.suspicion = Some(Suspicion { since: Instant::now(), beats: beats.count });
+            drop(beats);
+            self.suspected.notify_one();
+        }
+    }
+
+    /// Whether it is doubtful that the connection answers: nothing more should be handed to it.
+    pub(super) fn is_suspected(&self) -> bool {
+        self.beats().suspicion.is_some()
+    }
+
+    /// Waits until a suspicion was cleared; may return early.
+    pub(super) async fn cleared(&self) {
+        self.resumed.notified().await;
+    }
+
+    /// Counts something as handed to the connection until the guard is gone.
+    pub(super) fn hand_over(&self) -> OnWire<'_> {
+        self.on_wire.fetch_add(1, Ordering::Relaxed);
+        OnWire { pulse: self, settled: false }
+    }
+
+    /// Waits until nothing is on the wire.
+    pub(super) async fn drained(&self) {
+        const LOOK: Duration = Duration::from_millis(5);
+        while self.on_wire.load(Ordering::Relaxed) > 0 {
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Returns when the connection is dead: it was suspected, asked by `probe`, and silent for
+    /// `grace`. `probe` says whether the server answered.
+    pub(super) async fn stalled<F: Future<Output = bool>>(
+        &self,
+        grace: Duration,
+        probe: impl Fn() -> F,
+    ) {
+        loop {
+            let Some(suspicion) = self.next_suspicion().await else { continue };
+            let asked = async {
+                if probe().await {
+                    self.beat();
+                }
+                std::future::pending::<Infallible>().await
+            };
+            tokio::select! {
+                never = asked => match never {},
+                () = self.calmed.notified() => continue,
+                () = sleep_until(suspicion.since + grace) => {}
+            }
+            if self.beats().suspicion == Some(suspicion) {
+                return;
+            }
+        }
+    }
+
+    /// The suspicion there is, or one that arises; silence is one, too.
+    async fn next_suspicion(&self) -> Option<Suspicion> {
+        let before = {
+            let beats = self.beats();
+            if beats.suspicion.is_some() {
+                return beats.suspicion;
+            }
+            beats.count
+        };
+        tokio::select! {
+            () = self.suspected.notified() => {}
+            () = sleep(SILENCE) => {
+                if self.beats().count == before {
+                    self.suspect();
+                }
+            }
+        }
+        self.beats().suspicion
+    }
+
+    fn clear(&self) {
+        self.calmed.notify_one();
+        self.resumed.notify_one();
+    }
+
+    fn beats(&self) -> MutexGuard<'_, Beats> {
+        self.beats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Something that was handed to the connection. Dropped without an answer, it raises suspicion.
+#[derive(Debug)]
+pub(super) struct OnWire<'p> {
+    pulse: &'p Pulse,
+    settled: bool,
+}
+
+impl OnWire<'_> {
+    /// The server answered.
+    pub(super) fn answered(mut self) {
+        self.settled = true;
+        self.pulse.beat();
+    }
+
+    /// The connection said that it is gone: no news about whether it answers.
+    pub(super) fn failed(mut self) {
+        self.settled = true;
+    }
+}
+
+impl Drop for OnWire<'_> {
+    fn drop(&mut self) {
+        self.pulse.on_wire.fetch_sub(1, Ordering::Relaxed);
+        if !self.settled {
+            self.pulse.suspect();
+        }
+    }
+}

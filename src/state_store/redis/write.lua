@@ -1,0 +1,143 @@
+-- Carries out several writes in one call. KEYS holds one key per write; ARGV holds, write after
+-- write, a letter and what that letter needs:
+--   u data                          set, whatever version is there
+--   s flag version ttl data         set; flag 0 makes the key first-write, version 0 means any,
+--                                   ttl is seconds, "p" (remove it) or "" (leave it)
+--   d version                       delete; version 0 means any
+-- Answers one entry per write: 1 done, 0 another version is there, -1 the key holds a RedisJSON
+-- document, or the text of Redis's error. Nothing raises: one bad write stops no other.
+
+local WRONG_TYPE = 'WRONGTYPE'
+local DOCUMENT = 'ReJSON-RL'
+
+local function failed(reply)
+  return type(reply) == 'table' and reply.err
+end
+
+local function is_document(key)
+  local kind = redis.pcall('TYPE', key)
+  return kind.ok == DOCUMENT
+end
+
+-- Whether EXPIRE or PERSIST would be let through, asked before anything is written.
+local function forbidden(key, ttl)
+  if not redis.acl_check_cmd then
+    return nil
+  end
+  local known, allowed
+  if ttl == 'p' then
+    known, allowed = pcall(redis.acl_check_cmd, 'PERSIST', key)
+  else
+    known, allowed = pcall(redis.acl_check_cmd, 'EXPIRE', key, ttl)
+  end
+  if known and allowed then
+    return nil
+  end
+  return 'NOPERM the time to live of the key cannot be set: EXPIRE and PERSIST must be allowed'
+end
+
+local function store(key, data, version, flag)
+  local plain = not version or (#version < 16 and string.find(version, '^[1-9]%d*$'))
+  if not plain then
+    local counted = redis.pcall('HINCRBY', key, 'version', 1)
+    if failed(counted) then
+      return counted
+    end
+    if flag == '0' then
+      return redis.pcall('HSET', key, 'data', data, 'first-write', '0')
+    end
+    return redis.pcall('HSET', key, 'data', data)
+  end
+  local following = version and string.format('%.0f', tonumber(version) + 1) or '1'
+  if flag == '0' then
+    return redis.pcall('HSET', key, 'data', data, 'version', following, 'first-write', '0')
+  end
+  return redis.pcall('HSET', key, 'data', data, 'version', following)
+end
+
+local function set(key, data, flag, wanted, ttl)
+  local found = redis.pcall('HMGET', key, 'version', 'first-write')
+  local foreign = failed(found)
+  local version, sticky
+  if foreign then
+    if not string.find(foreign, WRONG_TYPE, 1, true) then
+      return foreign
+    end
+    if is_document(key) then
+      return -1
+    end
+  else
+    version, sticky = found[1], found[2]
+    local allowed = not version or version == '' or version == wanted
+      or (wanted == '0' and not sticky)
+    if not allowed then
+      return 0
+    end
+  end
+  if ttl ~= '' then
+    local refusal = forbidden(key, ttl)
+    if refusal then
+      return refusal
+    end
+  end
+  local stored = store(key, data, version, flag)
+  if foreign and failed(stored) and string.find(stored.err, WRONG_TYPE, 1, true) then
+    -- The store above would have failed for want of memory or rights, too: the foreign value is
+    -- removed only when its type is all that stands in the way.
+    local removed = redis.pcall('DEL', key)
+    if failed(removed) then
+      return removed.err
+    end
+    stored = store(key, data, version, flag)
+  end
+  if failed(stored) then
+    return stored.err
+  end
+  if ttl == '' then
+    return 1
+  end
+  local aged = ttl == 'p' and redis.pcall('PERSIST', key) or redis.pcall('EXPIRE', key, ttl)
+  if failed(aged) then
+    if not version then
+      redis.pcall('DEL', key)
+    end
+    return aged.err
+  end
+  return 1
+end
+
+local function delete(key, wanted)
+  if wanted ~= '0' then
+    local version = redis.pcall('HGET', key, 'version')
+    local foreign = failed(version)
+    if foreign then
+      if not string.find(foreign, WRONG_TYPE, 1, true) then
+        return foreign
+      end
+      if is_document(key) then
+        return -1
+      end
+    elseif version and version ~= '' and version ~= wanted then
+      return 0
+    end
+  end
+  local removed = redis.pcall('DEL', key)
+  return failed(removed) or 1
+end
+
+local answers = {}
+local at = 1
+for i = 1, #KEYS do
+  local key, letter = KEYS[i], ARGV[at]
+  if letter == 'u' then
+    answers[i] = set(key, ARGV[at + 1], '1', '0', '')
+    at = at + 2
+  elseif letter == 's' then
+    answers[i] = set(key, ARGV[at + 4], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
+    at = at + 5
+  else
+    answers[i] = delete(key, ARGV[at + 1])
+    at = at + 2
+  end
+end
+return answers

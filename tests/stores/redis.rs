@@ -1,0 +1,141 @@
+//! A real redis-server that a test starts, freezes, kills and starts again on the same port.
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// A server of a test's own; killed when dropped.
+pub struct Server {
+    pub port: u16,
+    directory: tempfile::TempDir,
+    arguments: Vec<String>,
+    child: Option<Child>,
+}
+
+impl Server {
+    /// Starts a server with nothing but its defaults.
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts a server with these arguments more.
+    pub fn start_with(arguments: &[&str]) -> Self {
+        let mut server = Self::stopped(arguments);
+        server.run();
+        server
+    }
+
+    /// Has a port and a directory, but does not run.
+    pub fn stopped(arguments: &[&str]) -> Self {
+        let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        let directory = tempfile::tempdir().unwrap();
+        Self { port: free_port(), directory, arguments, child: None }
+    }
+
+    /// Starts the process, on the same port and data as before, and waits until it answers.
+    pub fn run(&mut self) {
+        let mut command = Command::new("redis-server");
+        if !self.arguments.iter().any(|argument| argument == "--tls-port") {
+            command.args(["--port", &self.port.to_string()]);
+        }
+        command.args(["--bind", "127.0.0.1", "--save", "", "--daemonize", "no"]);
+        command.args(["--enable-debug-command", "yes"]);
+        command.arg("--dir").arg(self.directory.path());
+        command.args(&self.arguments).stdout(Stdio::null()).stderr(Stdio::null());
+        self.child = Some(command.spawn().unwrap());
+        let give_up = Instant::now() + Duration::from_secs(10);
+        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            assert!(Instant::now() < give_up, "redis-server does not start");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Ends the process as a crash does.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// Stops the process without ending it.
+    pub fn freeze(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets a frozen process go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
+    /// The server's address.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// A connection to look at what is stored.
+    pub fn view(&self) -> View {
+        self.view_as("")
+    }
+
+    /// The same with `user:password`.
+    pub fn view_as(&self, login: &str) -> View {
+        let at = if login.is_empty() { "" } else { "@" };
+        let client =
+            redis::Client::open(format!("redis://{login}{at}127.0.0.1:{}/", self.port)).unwrap();
+        View(client.get_connection().unwrap())
+    }
+
+    fn signal(&self, signal: Signal) {
+        let id = self.child.as_ref().unwrap().id();
+        kill(Pid::from_raw(id.try_into().unwrap()), signal).unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A port that nobody uses now.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// What is stored, seen past the store under test.
+pub struct View(redis::Connection);
+
+impl View {
+    /// The answer to a command given as words.
+    pub fn ask<T: redis::FromRedisValue>(&mut self, words: &[&str]) -> T {
+        self.try_ask(words).unwrap()
+    }
+
+    /// The same, when the command may be refused.
+    pub fn try_ask<T: redis::FromRedisValue>(&mut self, words: &[&str]) -> redis::RedisResult<T> {
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]).query(&mut self.0)
+    }
+
+    /// A command whose answer does not matter.
+    pub fn tell(&mut self, words: &[&str]) {
+        self.ask::<redis::Value>(words);
+    }
+
+    /// A hash field as text.
+    pub fn field(&mut self, key: &str, field: &str) -> Option<String> {
+        self.ask(&["HGET", key, field])
+    }
+
+    /// How often the server carried out a command.
+    pub fn calls(&mut self, command: &str) -> u64 {
+        let stats: String = self.ask(&["INFO", "commandstats"]);
+        let prefix = format!("cmdstat_{command}:calls=");
+        let line = stats.lines().find_map(|line| line.strip_prefix(&prefix));
+        line.map_or(0, |line| line.split(',').next().unwrap().parse().unwrap())
+    }
+}
