@@ -32,7 +32,10 @@
 
 pub mod api;
 pub mod call;
+pub mod edge;
 pub mod go_text;
+pub mod grpc;
+pub mod http;
 pub mod log;
 pub mod proto;
 pub mod resiliency;

@@ -34,6 +34,22 @@ struct Written {
     flaw: Option<String>,
 }
 
+impl Written {
+    fn compile(text: &str) -> Result<Self, TripRuleError> {
+        let program = ENV.compile(text).map_err(|errors| syntax_error(text, &errors))?;
+        let findings = inspection::inspect(&program, &ENV);
+        if let Some(name) = findings.unknown_functions.into_iter().next() {
+            return Err(TripRuleError::UnknownFunction { rule: text.to_owned(), name });
+        }
+        Ok(Self {
+            text: text.to_owned(),
+            program,
+            unknown_names: findings.unknown_variables,
+            flaw: findings.flaw,
+        })
+    }
+}
+
 /// Why a text is no trip rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TripRuleError {
@@ -48,6 +64,12 @@ pub enum TripRuleError {
         column: usize,
         /// What the parser found.
         problem: String,
+    },
+    /// It is deeper than any rule about five numbers needs to be.
+    #[error("trip rule of {length} letters is too long or nested too deeply")]
+    TooDeep {
+        /// How many letters the rule has: too many to show it.
+        length: usize,
     },
     /// It calls a function that CEL does not have. This hangs daprd.
     #[error("trip rule {rule:?} calls the function {name:?}, which does not exist")]
@@ -79,17 +101,11 @@ impl TripRule {
         if text.is_empty() {
             return Ok(Self::default_rule());
         }
-        let program = ENV.compile(text).map_err(|errors| syntax_error(text, &errors))?;
-        let findings = inspection::inspect(&program, &ENV);
-        if let Some(name) = findings.unknown_functions.into_iter().next() {
-            return Err(TripRuleError::UnknownFunction { rule: text.to_owned(), name });
+        if is_too_deep(text) {
+            return Err(TripRuleError::TooDeep { length: text.chars().count() });
         }
-        Ok(Self(Rule::Written(Arc::new(Written {
-            text: text.to_owned(),
-            program,
-            unknown_names: findings.unknown_variables,
-            flaw: findings.flaw,
-        }))))
+        on_a_deep_stack(|| Written::compile(text))
+            .map(|written| Self(Rule::Written(Arc::new(written))))
     }
 
     /// The names in the rule that are no count. Where evaluating meets one, the answer is "no".
@@ -158,6 +174,43 @@ impl VariableResolver for Counts {
 
 /// Building it takes forty times as long as evaluating a rule.
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+
+/// Does the work on a thread of its own: the parser needs more than 100 KiB of stack for every
+/// bracket in a debug build, and an overflow ends the process. Evaluating needs far less.
+fn on_a_deep_stack<T: Send>(work: impl Fn() -> T + Sync) -> T {
+    const STACK: usize = 32 * 1024 * 1024;
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, &work);
+        match thread.map(std::thread::ScopedJoinHandle::join) {
+            Ok(Ok(done)) => done,
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            // No thread is to be had: the stack at hand does for all but the strangest rules.
+            Err(_) => work(),
+        }
+    })
+}
+
+/// The parser and the evaluation call themselves at every bracket and operator.
+fn is_too_deep(text: &str) -> bool {
+    const MOST_BRACKETS: usize = 16;
+    const MOST_OPERATORS: usize = 32;
+    let (mut open, mut operators, mut in_operator) = (0usize, 0, false);
+    for c in text.chars() {
+        let is_operator = "+-*/%<>=!&|?:.,".contains(c);
+        match c {
+            '(' | '[' | '{' => open += 1,
+            ')' | ']' | '}' => open = open.saturating_sub(1),
+            // A row of signs such as `>=` is one operator, but `--1` and `!!true` are two each.
+            _ if is_operator && (!in_operator || matches!(c, '-' | '!')) => operators += 1,
+            _ => {}
+        }
+        in_operator = is_operator;
+        if open > MOST_BRACKETS || operators > MOST_OPERATORS {
+            return true;
+        }
+    }
+    false
+}
 
 fn syntax_error(rule: &str, errors: &cel::ParseErrors) -> TripRuleError {
     let first = errors.errors.first();

@@ -173,6 +173,28 @@ fn what_is_no_rule_is_refused_in_one_line() {
     }
 }
 
+#[test]
+fn a_rule_is_refused_before_it_is_too_deep_for_a_stack() {
+    let nested = |depth: usize, open: &str, close: &str| {
+        format!("{}true{}", open.repeat(depth), close.repeat(depth))
+    };
+    for (open, close) in [("(", ")"), ("!(", ")"), ("[1].all(x, ", ")"), ("{1: ", "}[1]")] {
+        let rule = rule(&nested(16, open, close));
+        assert!(rule.matches(&Counts::default()), "{open}");
+        assert!(TripRule::parse(&nested(17, open, close)).is_err(), "{open}");
+    }
+    let chained =
+        |operators: usize| format!("requests{} >= 0", " + requests".repeat(operators - 1));
+    assert!(rule(&chained(32)).matches(&Counts::default()));
+    assert_eq!(
+        TripRule::parse(&chained(33)).unwrap_err().to_string(),
+        "trip rule of 365 letters is too long or nested too deeply"
+    );
+    let both =
+        format!("{}requests{}{} > 0", "(".repeat(16), " + requests".repeat(31), ")".repeat(16));
+    assert!(rule(&both).matches(&counts([1, 0, 1, 0, 1])));
+}
+
 #[derive(Clone, Debug)]
 enum Number {
     Count(usize),
@@ -285,7 +307,7 @@ impl Truth {
 fn numbers() -> impl Strategy<Value = Number> {
     let leaf =
         prop_oneof![(0..5usize).prop_map(Number::Count), (0..8u8).prop_map(Number::Literal),];
-    leaf.prop_recursive(3, 8, 2, |inner| {
+    leaf.prop_recursive(2, 4, 2, |inner| {
         let sides = (inner.clone(), inner).prop_map(Box::new);
         prop_oneof![
             sides.clone().prop_map(Number::Sum),
@@ -326,7 +348,9 @@ proptest! {
         truth in truths(),
         samples in prop::collection::vec(prop::array::uniform5(0..6u32), 12),
     ) {
-        let rule = rule(&truth.text());
+        let rule = TripRule::parse(&truth.text());
+        prop_assume!(!matches!(rule, Err(TripRuleError::TooDeep { .. })));
+        let rule = rule.unwrap();
         prop_assert_eq!(rule.unknown_names().len(), 0);
         prop_assert_eq!(rule.flaw(), None);
         for numbers in samples {

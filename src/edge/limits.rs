@@ -1,0 +1,126 @@
+//! How large a request's body may be, counted while it is read.
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use http_body::Body;
+use http_body_util::BodyExt as _;
+
+/// How much of an oversized body is read and thrown away, so that its sender gets to hear the
+/// answer: a connection that is closed while its peer still sends loses what was answered.
+const DISCARDED: usize = 16 << 20;
+
+/// Why a body was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError<E> {
+    /// It is larger than it may be. As Dapr words it.
+    #[error("stream too large")]
+    TooLarge,
+    /// The connection failed, or what it carries is not HTTP.
+    #[error("{0}")]
+    Broken(E),
+}
+
+/// Reads a whole body of at most `limit` bytes; `None` means any length.
+pub async fn read_body<B>(body: B, limit: Option<usize>) -> Result<Bytes, BodyError<B::Error>>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let limit = limit.unwrap_or(usize::MAX);
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > limit {
+        discard(body).await;
+        return Err(BodyError::TooLarge);
+    }
+    let mut body = body;
+    let Some(first) = next_data(&mut body).await? else { return Ok(Bytes::new()) };
+    let Some(second) = next_data(&mut body).await? else {
+        return if first.len() <= limit { Ok(first) } else { Err(BodyError::TooLarge) };
+    };
+    let mut whole = BytesMut::with_capacity(announced.max(first.len() + second.len()));
+    let mut rest = Some(second);
+    whole.extend_from_slice(&first);
+    while let Some(data) = rest {
+        if whole.len().saturating_add(data.len()) > limit {
+            drop(whole);
+            discard(body).await;
+            return Err(BodyError::TooLarge);
+        }
+        whole.extend_from_slice(&data);
+        rest = next_data(&mut body).await?;
+    }
+    Ok(whole.freeze())
+}
+
+/// The next piece that is not empty; trailers say nothing to us.
+async fn next_data<B>(body: &mut B) -> Result<Option<Bytes>, BodyError<B::Error>>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame.map_err(BodyError::Broken)?.into_data()
+            && data.has_remaining()
+        {
+            return Ok(Some(data));
+        }
+    }
+    Ok(None)
+}
+
+async fn discard<B: Body<Data = Bytes> + Unpin>(mut body: B) {
+    let mut left = DISCARDED;
+    while let Ok(Some(data)) = next_data(&mut body).await {
+        left = left.saturating_sub(data.len());
+        if left == 0 {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::VecDeque, convert::Infallible};
+
+    use futures_util::stream;
+    use http_body::Frame;
+    use http_body_util::{Full, StreamBody};
+
+    use super::*;
+
+    async fn read_pieces(pieces: &[&str], limit: Option<usize>) -> Option<String> {
+        let pieces: VecDeque<_> = pieces.iter().map(|piece| (*piece).to_owned()).collect();
+        let body = StreamBody::new(stream::iter(
+            pieces.into_iter().map(|piece| Ok::<_, Infallible>(Frame::data(Bytes::from(piece)))),
+        ));
+        match read_body(body, limit).await {
+            Ok(bytes) => Some(String::from_utf8(bytes.to_vec()).unwrap()),
+            Err(BodyError::TooLarge) => None,
+            Err(BodyError::Broken(never)) => match never {},
+        }
+    }
+
+    #[tokio::test]
+    async fn exactly_the_limit_passes_and_one_byte_more_does_not() {
+        for (pieces, passes) in [
+            (&["abcd"][..], true),
+            (&["abcde"], false),
+            (&["ab", "cd"], true),
+            (&["ab", "", "c", "d"], true),
+            (&["abcd", "e"], false),
+            (&["ab", "cd", "e"], false),
+            (&[], true),
+        ] {
+            let expected = passes.then(|| pieces.concat());
+            assert_eq!(read_pieces(pieces, Some(4)).await, expected, "{pieces:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn without_a_limit_everything_passes() {
+        assert_eq!(read_pieces(&["abc", "def"], None).await.unwrap(), "abcdef");
+    }
+
+    #[tokio::test]
+    async fn an_announced_length_is_refused_at_once() {
+        let body = Full::new(Bytes::from_static(b"abcde"));
+        assert!(matches!(read_body(body, Some(4)).await, Err(BodyError::TooLarge)));
+    }
+}

@@ -1,0 +1,229 @@
+//! The gRPC edge: the service with everything that surrounds a call of it.
+//!
+//! From the outside in: the call is counted, its trace context noted, its token checked; then its
+//! path leads to the service, to reflection, or to an answer that says why neither serves it.
+
+pub mod limits;
+pub mod names;
+pub mod refusal;
+pub mod trace;
+
+use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc};
+
+use futures_util::FutureExt as _;
+use http::{HeaderMap, Request, Response};
+use hyper::{
+    body::Incoming,
+    service::{Service, service_fn},
+};
+use tonic::{
+    Status, body::Body, codec::CompressionEncoding, codegen::Service as TowerService,
+    service::Routes,
+};
+
+use crate::{
+    edge::{
+        baggage::{self, BAGGAGE_HEADER},
+        drain::{Counted, Drain},
+        token::{ApiToken, TOKEN_HEADER},
+    },
+    grpc::{limits::LimitedMessages, names::Destination},
+    proto::{
+        DESCRIPTORS,
+        runtime::v1::dapr_server::{Dapr, DaprServer},
+    },
+};
+
+/// What surrounds every call.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// The largest request message in bytes; `None` when unlimited.
+    pub max_message_size: Option<usize>,
+    /// What callers must present, if anything.
+    pub token: Option<ApiToken>,
+    /// Whether trace context is read and given back: false with a sampling rate of 0.
+    pub tracing: bool,
+    /// What shutdown waits for.
+    pub drain: Drain,
+}
+
+/// A request whose messages are not larger than allowed.
+type Call = Request<LimitedMessages<Incoming>>;
+
+/// Generic over the server that tonic generates, so that no call of it is boxed once more.
+struct Edge<S> {
+    dapr: Option<S>,
+    reflection: Option<Routes>,
+    surroundings: Surroundings,
+}
+
+/// Serves `dapr` and reflection within `surroundings`.
+pub fn service<D: Dapr>(
+    dapr: D,
+    surroundings: Surroundings,
+) -> impl Service<
+    Request<Incoming>,
+    Response = Response<Counted<Body>>,
+    Error = Infallible,
+    Future: Send + 'static,
+> + Clone
++ Send
++ 'static {
+    let dapr = DaprServer::new(dapr)
+        .accept_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(surroundings.max_message_size.unwrap_or(usize::MAX));
+    let reflection = Some(reflection());
+    serving(Edge { dapr: Some(dapr), reflection, surroundings })
+}
+
+/// Serves nothing: accepts connections, as other sidecars expect of the internal port, and tells
+/// every call that it is not served.
+pub fn internal_service(
+    surroundings: Surroundings,
+) -> impl Service<
+    Request<Incoming>,
+    Response = Response<Counted<Body>>,
+    Error = Infallible,
+    Future: Send + 'static,
+> + Clone
++ Send
++ 'static {
+    serving(Edge::<Routes> { dapr: None, reflection: None, surroundings })
+}
+
+fn serving<S>(
+    edge: Edge<S>,
+) -> impl Service<
+    Request<Incoming>,
+    Response = Response<Counted<Body>>,
+    Error = Infallible,
+    Future: Send + 'static,
+> + Clone
++ Send
++ 'static
+where
+    S: TowerService<Call, Response = Response<Body>, Error = Infallible>,
+    S: Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+{
+    let edge = Arc::new(edge);
+    service_fn(move |request| {
+        let edge = edge.clone();
+        async move { Ok(edge.answer(request).await) }
+    })
+}
+
+/// Reflection of what is served, and of itself, in both versions of its protocol.
+fn reflection() -> Routes {
+    let builder = || {
+        tonic_reflection::server::Builder::configure()
+            .include_reflection_service(false)
+            .register_encoded_file_descriptor_set(DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(
+                tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+            )
+    };
+    const SOUND: &str = "invariant: descriptors made by the build are sound";
+    Routes::new(builder().build_v1().expect(SOUND))
+        .add_service(builder().build_v1alpha().expect(SOUND))
+        .prepare()
+}
+
+impl<S> Edge<S>
+where
+    S: TowerService<Call, Response = Response<Body>, Error = Infallible>,
+    S: Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+{
+    async fn answer(&self, request: Request<Incoming>) -> Response<Counted<Body>> {
+        let around = &self.surroundings;
+        let trace = around.tracing.then(|| trace::answer(request.headers()));
+        let baggage = around.tracing.then(|| request.headers().get(BAGGAGE_HEADER).cloned());
+        // A stream of reflection stays open for as long as its client likes, and nothing is lost
+        // when it ends: it is no call that shutdown waits for.
+        let destination = self.destination(request.uri().path());
+        let call =
+            (!matches!(destination, Destination::Reflection)).then(|| around.drain.enter_call());
+        let mut response = match self.admit(request.headers()) {
+            Ok(()) => self.dispatch(destination, request).await,
+            Err(refusal) => refusal.into_http(),
+        };
+        if let Some(value) = trace {
+            response.headers_mut().insert(trace::HEADER, value);
+        }
+        if let Some(value) = baggage.flatten() {
+            response.headers_mut().insert(BAGGAGE_HEADER, value);
+        }
+        response.map(|body| Counted::new(body, call))
+    }
+
+    /// Where a path leads on this port.
+    fn destination(&self, path: &str) -> Destination {
+        match names::destination(path) {
+            Destination::Dapr(method) if self.dapr.is_none() => Destination::Unserved(method),
+            Destination::Reflection if self.reflection.is_none() => Destination::Foreign,
+            destination => destination,
+        }
+    }
+
+    fn admit(&self, headers: &HeaderMap) -> Result<(), Status> {
+        if let Some(token) = &self.surroundings.token {
+            let presented = headers.get(TOKEN_HEADER).map(|value| value.as_bytes());
+            token.check(presented).map_err(|error| refusal::unauthenticated(error, headers))?;
+        }
+        if self.surroundings.tracing
+            && let Some(header) = headers.get(BAGGAGE_HEADER)
+        {
+            baggage::check(header.as_bytes()).map_err(refusal::bad_baggage)?;
+        }
+        refusal::check_encoding(headers)
+    }
+
+    async fn dispatch(
+        &self,
+        destination: Destination,
+        request: Request<Incoming>,
+    ) -> Response<Body> {
+        match (destination, &self.dapr, &self.reflection) {
+            (Destination::Dapr(method), Some(dapr), _) => {
+                self.call(method, dapr.clone(), request).await
+            }
+            (Destination::Reflection, _, Some(reflection)) => {
+                match reflection.clone().call(request).await {
+                    Ok(response) => response,
+                    Err(never) => match never {},
+                }
+            }
+            (destination, _, _) => {
+                let tracing = self.surroundings.tracing;
+                refusal::not_served(destination, &request, tracing).into_http()
+            }
+        }
+    }
+
+    /// Runs a handler. Its panic costs this call and nothing else.
+    async fn call(
+        &self,
+        method: &'static str,
+        mut dapr: S,
+        request: Request<Incoming>,
+    ) -> Response<Body> {
+        let limit = self.surroundings.max_message_size;
+        let compressed = request.headers().contains_key(refusal::ENCODING_HEADER);
+        let request = request.map(|body| LimitedMessages::new(body, limit));
+        match AssertUnwindSafe(dapr.call(request)).catch_unwind().await {
+            Ok(Ok(response)) if compressed => limits::reword_decompression(response, limit),
+            Ok(Ok(response)) => response,
+            Ok(Err(never)) => match never {},
+            Err(_panic) => {
+                // What the panic says may quote the request.
+                tracing::error!(target: "dapr.runtime", method, "The handler of {method} panicked; its call is lost");
+                refusal::panicked(method).into_http()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! What a call hears that never reaches a handler. The texts are those of Dapr and of Go's gRPC.
+
+use std::collections::HashMap;
+
+use http::{HeaderMap, HeaderName, Request};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use crate::{
+    edge::{baggage::BaggageError, token::TokenError},
+    grpc::names::Destination,
+};
+
+/// The header that names how a request's messages are compressed.
+pub const ENCODING_HEADER: HeaderName = HeaderName::from_static("grpc-encoding");
+
+/// Metadata that asks Dapr to hand the call to another application.
+const INVOCATION_HEADERS: [&str; 2] = ["dapr-callee-app-id", "dapr-app-id"];
+
+/// The caller presented no token, or the wrong one.
+pub fn unauthenticated(error: TokenError, headers: &HeaderMap) -> Status {
+    let why = match error {
+        TokenError::Missing if headers.is_empty() => "missing metadata in request",
+        TokenError::Missing => "missing api token in request metadata",
+        TokenError::Mismatch => "authentication error: api token mismatch",
+    };
+    let metadata = HashMap::from([
+        ("http.code".to_owned(), "401".to_owned()),
+        ("http.error_message".to_owned(), why.to_owned()),
+    ]);
+    let details = ErrorDetails::with_error_info("Unauthorized", "dapr.io", metadata);
+    Status::with_error_details(Code::Unauthenticated, "Unauthorized", details)
+}
+
+/// The caller's baggage is none.
+pub fn bad_baggage(error: BaggageError) -> Status {
+    Status::invalid_argument(format!("invalid baggage header: {error}"))
+}
+
+/// Refuses messages that are compressed in a way we do not read.
+pub fn check_encoding(headers: &HeaderMap) -> Result<(), Status> {
+    match headers.get(ENCODING_HEADER).map(|value| value.as_bytes()) {
+        None | Some(b"" | b"identity" | b"gzip") => Ok(()),
+        Some(other) => Err(Status::unimplemented(format!(
+            "grpc: Decompressor is not installed for grpc-encoding {:?}",
+            String::from_utf8_lossy(other)
+        ))),
+    }
+}
+
+/// The path leads to nothing that is served. With `tracing` Dapr looks at calls of other services
+/// earlier, and says so in other words.
+pub fn not_served<B>(destination: Destination, request: &Request<B>, tracing: bool) -> Status {
+    let path = request.uri().path();
+    let wants_invocation =
+        || INVOCATION_HEADERS.iter().any(|name| request.headers().contains_key(*name));
+    match destination {
+        Destination::Malformed => Status::unimplemented(format!("malformed method name: {path:?}")),
+        Destination::Dapr(method) | Destination::Unserved(method) => Status::unimplemented(
+            format!("{method} is not served: Outrigger serves the state API of Dapr"),
+        ),
+        Destination::Unknown | Destination::Foreign | Destination::Reflection
+            if wants_invocation() =>
+        {
+            Status::unimplemented(format!(
+                "{path} is not served: Outrigger serves the state API of Dapr and invokes no services"
+            ))
+        }
+        Destination::Foreign | Destination::Reflection if tracing => Status::unknown(
+            "cannot proxy request: missing dapr-callee-app-id or dapr-app-id metadata",
+        ),
+        Destination::Unknown | Destination::Foreign | Destination::Reflection => Status::unknown(
+            "failed to proxy request: required metadata dapr-callee-app-id or dapr-app-id not found",
+        ),
+    }
+}
+
+/// The handler panicked.
+pub fn panicked(method: &str) -> Status {
+    Status::internal(format!("the handler of {method} failed unexpectedly"))
+}

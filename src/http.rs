@@ -1,0 +1,174 @@
+//! The HTTP edge: the routes with everything that surrounds a call of them.
+//!
+//! From the outside in: the call is counted, its path cleaned, its trace context and baggage
+//! noted, its token checked, its panic contained; then the router finds the handler. What no route
+//! matches is one and the same 404, whatever the method: in Dapr the rest of the paths and methods
+//! belong to service invocation.
+
+pub mod error;
+pub mod go_json;
+pub mod health;
+pub mod metadata;
+pub mod path;
+pub mod trace;
+
+use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc};
+
+use axum::{Router, body::Body, response::IntoResponse as _};
+use futures_util::FutureExt as _;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use hyper::{
+    body::Incoming,
+    service::{Service, service_fn},
+};
+use tower::ServiceExt as _;
+
+use crate::{
+    api::metadata::{Health, MetadataApi, ShutdownHandle},
+    edge::{
+        baggage::{self, BAGGAGE_HEADER},
+        drain::{Counted, Drain},
+        token::{ApiToken, TOKEN_HEADER},
+    },
+    http::error::ErrorBody,
+};
+
+/// What the routes that every sidecar has are about.
+#[derive(Clone)]
+pub struct Sidecar {
+    /// What the sidecar says about itself.
+    pub metadata: MetadataApi,
+    /// Whether it is ready.
+    pub health: Health,
+    /// Where a caller asks it to end.
+    pub shutdown: ShutdownHandle,
+    /// The largest body of a request in bytes; `None` when unlimited.
+    pub max_body_size: Option<usize>,
+}
+
+/// What surrounds every call.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// What callers must present, if anything.
+    pub token: Option<ApiToken>,
+    /// Whether trace context is read and given back: false with a sampling rate of 0.
+    pub tracing: bool,
+    /// What shutdown waits for.
+    pub drain: Drain,
+}
+
+struct Edge {
+    router: Router,
+    surroundings: Surroundings,
+}
+
+/// The routes that every sidecar has.
+pub fn sidecar_routes(sidecar: Sidecar) -> Router {
+    health::routes(sidecar.health.clone()).merge(metadata::routes(sidecar))
+}
+
+/// Serves `routes`, and the 404 for everything else, within `surroundings`.
+pub fn service(
+    routes: Router,
+    surroundings: Surroundings,
+) -> impl Service<
+    Request<Incoming>,
+    Response = Response<Counted<Body>>,
+    Error = Infallible,
+    Future: Send + 'static,
+> + Clone
++ Send
++ 'static {
+    let router = routes.method_not_allowed_fallback(not_found).fallback(not_found);
+    let edge = Arc::new(Edge { router, surroundings });
+    service_fn(move |request: Request<Incoming>| {
+        let edge = edge.clone();
+        async move {
+            let call = edge.surroundings.drain.enter_call();
+            let response = edge.answer(request.map(Body::new)).await;
+            Ok(response.map(|body| Counted::new(body, Some(call))))
+        }
+    })
+}
+
+impl Edge {
+    async fn answer(&self, mut request: Request<Body>) -> Response<Body> {
+        match path::cleaned(request.uri()) {
+            Ok(None) => {}
+            Ok(Some(uri)) => *request.uri_mut() = uri,
+            Err(path::BadEscape) => return bad_escape(request.version()),
+        }
+        let is_health = health::is_health_path(request.uri().path());
+        if !self.surroundings.tracing || is_health {
+            return self.authenticated(request).await;
+        }
+        let trace = trace::Answer::to(request.headers());
+        let baggage = request.headers().get(BAGGAGE_HEADER).cloned();
+        if let Some(header) = &baggage
+            && let Err(error) = baggage::check(header.as_bytes())
+        {
+            let text = format!("invalid baggage header: {error}\n");
+            return error::plain_text(StatusCode::BAD_REQUEST, text);
+        }
+        let mut response = self.authenticated(request).await;
+        trace.write(response.headers_mut());
+        if let Some(baggage) = baggage {
+            response.headers_mut().insert(BAGGAGE_HEADER, baggage);
+        }
+        response
+    }
+
+    async fn authenticated(&self, request: Request<Body>) -> Response<Body> {
+        let needs_none = request.method() == Method::GET
+            && (request.uri().path() == health::PATH
+                || request.uri().path() == health::OUTBOUND_PATH);
+        if let Some(token) = &self.surroundings.token
+            && !needs_none
+        {
+            let presented = request.headers().get(TOKEN_HEADER).map(HeaderValue::as_bytes);
+            if token.check(presented).is_err() {
+                let text = "invalid api token\n".to_owned();
+                return error::plain_text(StatusCode::UNAUTHORIZED, text);
+            }
+        }
+        self.routed(request).await
+    }
+
+    /// Runs a handler. Its panic costs this call and nothing else.
+    async fn routed(&self, request: Request<Body>) -> Response<Body> {
+        // The router would answer HEAD with the handlers of GET.
+        if request.method() == Method::HEAD {
+            return not_found().await;
+        }
+        let handled = AssertUnwindSafe(self.router.clone().oneshot(request));
+        match handled.catch_unwind().await {
+            Ok(Ok(response)) => response,
+            Ok(Err(never)) => match never {},
+            Err(_panic) => {
+                // What the panic says, and the path, may hold keys and values.
+                tracing::error!(target: "dapr.runtime", "An HTTP handler panicked; its call is lost");
+                ErrorBody::new("ERROR", "the handler failed unexpectedly")
+                    .with_status(StatusCode::INTERNAL_SERVER_ERROR)
+            }
+        }
+    }
+}
+
+/// What every path and method hears that has no handler.
+async fn not_found() -> Response<Body> {
+    let message = "failed getting app id either from the URL path or the header dapr-app-id";
+    ErrorBody::new("ERR_DIRECT_INVOKE", message).with_status(StatusCode::NOT_FOUND)
+}
+
+/// As Go's HTTP server answers, before anything else looks at the request.
+fn bad_escape(version: Version) -> Response<Body> {
+    let text = [(header::CONTENT_TYPE, error::PLAIN_TEXT)];
+    let mut response = (StatusCode::BAD_REQUEST, text, "400 Bad Request").into_response();
+    if version < Version::HTTP_2 {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests;
