@@ -10,9 +10,10 @@ use crate::resources::kinds::{self, Category, Kind};
 use crate::resources::manifest::{Identity, Manifest, Stage};
 use crate::resources::nearest::{did_you_mean, listed};
 use crate::resources::report::{Level, Report};
-use crate::resources::resolve::{Origin, Setting, Sources};
+use crate::resources::resolve::{Settings, Sources};
 use crate::resources::secrets::{SecretStore, Values};
-use crate::state_store::redis::settings::{RedisSettings, Weight};
+use crate::resources::store::load_store;
+use crate::state_store::redis::settings::RedisSettings;
 
 /// A state store that is to be opened.
 #[derive(Clone, Debug)]
@@ -46,11 +47,8 @@ impl Component {
     /// How log lines call it: `NAME (TYPE/VERSION)`.
     pub fn log_name(&self) -> String {
         let Self { name, kind_type, version, .. } = self;
-        let identity = Identity {
-            name: name.clone(),
-            kind_type: kind_type.clone(),
-            version: version.clone(),
-        };
+        let identity =
+            Identity { name: name.clone(), kind_type: kind_type.clone(), version: version.clone() };
         identity.log_name()
     }
 }
@@ -92,10 +90,8 @@ pub fn load(
             None => refuse_category(document, report),
         }
     }
-    let stores = states
-        .into_iter()
-        .filter_map(|document| load_store(document, &sources, report))
-        .collect();
+    let stores =
+        states.into_iter().filter_map(|document| load_store(document, &sources, report)).collect();
     Components { stores, names }
 }
 
@@ -155,14 +151,9 @@ fn refuse_category(document: &Document, report: &mut Report) {
     if manifest.ignore_errors {
         return report.say(Level::Error, format!("Ignoring error processing component: {error}"));
     }
-    let served = ["state.redis", "state.in-memory"];
-    let meant = did_you_mean(kind_type, served);
-    report.refuse(manifest.type_place, format!("{error}; served are {}{meant}", listed(served)));
-}
-
-/// Whether a version is the first one of its type.
-fn is_initial(version: &str) -> bool {
-    matches!(version.to_lowercase().as_str(), "" | "v0" | "v1")
+    let meant = did_you_mean(kind_type, kinds::STATE_STORES);
+    let served = listed(kinds::STATE_STORES);
+    report.refuse(manifest.type_place, format!("{error}; served are {served}{meant}"));
 }
 
 fn load_secret_store(document: &Document, sources: &mut Sources<'_>, report: &mut Report) {
@@ -170,7 +161,7 @@ fn load_secret_store(document: &Document, sources: &mut Sources<'_>, report: &mu
     let kind_type = identity.kind_type.to_lowercase();
     let is_served =
         matches!(kind_type.as_str(), "secretstores.local.env" | "secretstores.local.file");
-    if !is_served || !is_initial(&identity.version) {
+    if !is_served || !kinds::is_initial(&identity.version) {
         let log_name = identity.log_name();
         report.warn(format!("component {log_name} is skipped: this secret store is not served"));
         sources.absent_secret_stores.insert(identity.name);
@@ -182,8 +173,8 @@ fn load_secret_store(document: &Document, sources: &mut Sources<'_>, report: &mu
         return;
     };
     let made = if kind_type.ends_with("env") {
-        warn_unknown(&settings, &["prefix"], report);
-        let prefix = setting(&settings, "prefix").unwrap_or_default().to_owned();
+        settings.warn_unknown(&["prefix"], report);
+        let prefix = settings.text("prefix").unwrap_or_default().to_owned();
         Ok(SecretStore::Environment { prefix })
     } else {
         open_secrets_file(&settings, report)
@@ -197,187 +188,14 @@ fn load_secret_store(document: &Document, sources: &mut Sources<'_>, report: &mu
     }
 }
 
-fn open_secrets_file(settings: &[Setting], report: &mut Report) -> Result<SecretStore, String> {
-    warn_unknown(settings, &["secretsFile", "nestedSeparator", "multiValued"], report);
-    let path = setting(settings, "secretsFile").filter(|path| !path.is_empty());
-    let path = path.ok_or("the metadata entry secretsFile is missing")?;
-    let separator = setting(settings, "nestedSeparator").filter(|text| !text.is_empty());
-    let values = match setting(settings, "multiValued").unwrap_or("false") {
+fn open_secrets_file(settings: &Settings, report: &mut Report) -> Result<SecretStore, String> {
+    settings.warn_unknown(&["secretsFile", "nestedSeparator", "multiValued"], report);
+    let path = settings.text("secretsFile").ok_or("the metadata entry secretsFile is missing")?;
+    let values = match settings.text("multiValued").unwrap_or("false") {
         "1" | "t" | "T" | "TRUE" | "true" | "True" => Values::Several,
-        "" | "0" | "f" | "F" | "FALSE" | "false" | "False" => Values::One,
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Values::One,
         _ => return Err("the metadata entry multiValued must be true or false".to_owned()),
     };
-    SecretStore::read_file(path.as_ref(), separator.unwrap_or(":"), values)
-}
-
-fn load_store(
-    document: &Document,
-    sources: &Sources<'_>,
-    report: &mut Report,
-) -> Option<Component> {
-    let manifest = Manifest::read(document, report)?;
-    let Identity { name, kind_type, version } = &manifest.identity;
-    let served = is_initial(version);
-    let kind = match kind_type.to_lowercase().as_str() {
-        "state.redis" if served => StoreKind::Redis,
-        "state.in-memory" if served => StoreKind::InMemory,
-        _ => {
-            let stores = ["state.redis", "state.in-memory"];
-            let cause = format!(
-                "couldn't find state store {kind_type}/{version}; served are {} in version v1{}",
-                listed(stores),
-                did_you_mean(kind_type, stores.into_iter().filter(|store| store != kind_type)),
-            );
-            manifest.fail(Stage::Create, &cause, manifest.type_place.clone(), report);
-            return None;
-        }
-    };
-    let harmless = refuse_harmful(&manifest, report);
-    let settings = sources.resolve(&manifest, report)?;
-    let key_prefix = read_key_prefix(&manifest, &settings, sources, report);
-    let store = match kind {
-        StoreKind::Redis => read_redis(&manifest, &settings, report),
-        StoreKind::InMemory => {
-            warn_unknown(&settings, &KNOWN_TO_RUNTIME, report);
-            Some(StoreSettings::InMemory)
-        }
-    };
-    let (key_prefix, store) = key_prefix.zip(store).filter(|_| harmless)?;
-    Some(Component {
-        name: name.clone(),
-        kind_type: kind_type.clone(),
-        version: version.clone(),
-        store,
-        key_prefix,
-        ignore_errors: manifest.ignore_errors,
-        init_timeout: manifest.init_timeout,
-    })
-}
-
-#[derive(Clone, Copy)]
-enum StoreKind {
-    Redis,
-    InMemory,
-}
-
-const ENCRYPTION: [&str; 2] = ["primaryEncryptionKey", "secondaryEncryptionKey"];
-const OUTBOX: [&str; 2] = ["outboxPublishPubsub", "outboxPublishTopic"];
-
-/// What the runtime reads of every state store's settings.
-const KNOWN_TO_RUNTIME: [&str; 6] =
-    ["keyPrefix", "actorStateStore", ENCRYPTION[0], ENCRYPTION[1], OUTBOX[0], OUTBOX[1]];
-
-/// Refuses what asks for protection that is not there. Asked before values are looked up: a key
-/// that cannot be found must not mean plain text.
-fn refuse_harmful(manifest: &Manifest, report: &mut Report) -> bool {
-    let mut harmless = true;
-    for entry in &manifest.entries {
-        let is_one_of = |names: [&str; 2]| {
-            names.iter().any(|name| name.eq_ignore_ascii_case(&entry.name))
-        };
-        let cause = if is_one_of(ENCRYPTION) {
-            "encryption is not served: values would be stored in plain text"
-        } else if is_one_of(OUTBOX) {
-            "the outbox is not served: nothing would be published"
-        } else {
-            continue;
-        };
-        let cause = format!("{}: {cause}", entry.name);
-        manifest.fail(Stage::Init, &cause, entry.place.clone(), report);
-        harmless = false;
-    }
-    harmless
-}
-
-fn read_key_prefix(
-    manifest: &Manifest,
-    settings: &[Setting],
-    sources: &Sources<'_>,
-    report: &mut Report,
-) -> Option<KeyPrefix> {
-    let setting = settings.iter().find(|setting| is_called(setting, "keyPrefix"));
-    let strategy = setting.map(|setting| setting.value.as_str());
-    let name = &manifest.identity.name;
-    match KeyPrefix::parse(strategy, sources.app_id, name, sources.namespace) {
-        Ok(prefix) => Some(prefix),
-        Err(error) => {
-            let place = setting.map_or(&manifest.type_place, |setting| &setting.place);
-            let error = setting.map_or(error.to_string(), |setting| {
-                shown(&error.to_string(), setting)
-            });
-            // The word "lock" is daprd's.
-            let cause = format!(
-                "failed to save lock keyprefix: api error: code = InvalidArgument desc = {error}"
-            );
-            manifest.fail(Stage::Init, &cause, place.clone(), report);
-            None
-        }
-    }
-}
-
-fn read_redis(
-    manifest: &Manifest,
-    settings: &[Setting],
-    report: &mut Report,
-) -> Option<StoreSettings> {
-    let pairs: Vec<(String, String)> = settings
-        .iter()
-        .filter(|setting| !KNOWN_TO_RUNTIME.iter().any(|name| is_called(setting, name)))
-        .map(|setting| (setting.name.clone(), setting.value.clone()))
-        .collect();
-    let of = |field: &str| settings.iter().find(|setting| is_called(setting, field));
-    match RedisSettings::parse(&pairs) {
-        Ok((redis, warnings)) => {
-            for warning in warnings {
-                let place = of(&warning.field).map_or(&manifest.type_place, |known| &known.place);
-                let text = format!("{place}: {} {}", warning.field, warning.message);
-                report.say(
-                    match warning.weight {
-                        Weight::Note => Level::Debug,
-                        Weight::Warning => Level::Warning,
-                    },
-                    text,
-                );
-            }
-            Some(StoreSettings::Redis(redis))
-        }
-        Err(problems) => {
-            for problem in problems {
-                let setting = of(&problem.field);
-                let place = setting.map_or(&manifest.type_place, |setting| &setting.place);
-                let text = problem.to_string();
-                let text = setting.map_or(text.clone(), |setting| shown(&text, setting));
-                let cause = format!("redis store: {text}");
-                manifest.fail(Stage::Init, &cause, place.clone(), report);
-            }
-            None
-        }
-    }
-}
-
-/// The text without the setting's value, if that is not for the log.
-fn shown(text: &str, setting: &Setting) -> String {
-    match setting.origin {
-        Origin::Hidden if !setting.value.is_empty() => text.replace(&setting.value, "<hidden>"),
-        Origin::Hidden | Origin::File => text.to_owned(),
-    }
-}
-
-fn is_called(setting: &Setting, name: &str) -> bool {
-    setting.name.eq_ignore_ascii_case(name)
-}
-
-fn setting<'s>(settings: &'s [Setting], name: &str) -> Option<&'s str> {
-    let found = settings.iter().find(|setting| is_called(setting, name));
-    found.map(|setting| setting.value.as_str())
-}
-
-fn warn_unknown(settings: &[Setting], known: &[&str], report: &mut Report) {
-    for setting in settings {
-        if known.iter().all(|name| !is_called(setting, name)) {
-            let meant = did_you_mean(&setting.name, known.iter().copied());
-            let message = format!("{} is not known and has no effect{meant}", setting.name);
-            report.warn_at(&setting.place, message);
-        }
-    }
+    let separator = settings.text("nestedSeparator").unwrap_or(":");
+    SecretStore::read_file(path.as_ref(), separator, values)
 }

@@ -182,12 +182,7 @@ fn read_header(file: &Path, root: Node, turn: Turn, report: &mut Report) -> Opti
 }
 
 /// Says what daprd's decoder would stumble over. Whether there was nothing of it.
-pub fn refuse_shape(
-    file: &Path,
-    kind: Kind,
-    shape: Vec<Problem>,
-    report: &mut Report,
-) -> bool {
+pub fn refuse_shape(file: &Path, kind: Kind, shape: Vec<Problem>, report: &mut Report) -> bool {
     let Some(first) = shape.first() else { return true };
     if report.is_strict() {
         report.problems.extend(shape);
@@ -252,9 +247,7 @@ impl Sorting<'_> {
             return None;
         };
         match kinds::served(&kind.text) {
-            Some(served) => {
-                self.served(served, version, api_version, report).then_some(served)
-            }
+            Some(served) => self.served(served, version, api_version, report).then_some(served),
             None => {
                 refuse_kind(kind, version, report);
                 None

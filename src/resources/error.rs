@@ -11,9 +11,8 @@ pub struct LoadErrors(Vec<Problem>);
 
 impl LoadErrors {
     pub(super) fn new(mut problems: Vec<Problem>) -> Self {
-        let rank = |problem: &Problem| {
-            problem.place.as_ref().map(|place| (place.file.clone(), place.at))
-        };
+        let rank =
+            |problem: &Problem| problem.place.as_ref().map(|place| (place.file.clone(), place.at));
         problems.sort_by_key(rank);
         Self(problems)
     }

@@ -50,6 +50,14 @@ pub enum Category {
 const NOT_SERVED: [&str; 7] =
     ["bindings", "pubsub", "middleware", "configuration", "crypto", "lock", "conversation"];
 
+/// The state stores that are served.
+pub const STATE_STORES: [&str; 2] = ["state.redis", "state.in-memory"];
+
+/// Whether a version is the first one of its type, the only one there is.
+pub fn is_initial(version: &str) -> bool {
+    matches!(version.to_lowercase().as_str(), "" | "v0" | "v1")
+}
+
 /// The category of a component's type, compared letter for letter as in daprd.
 pub fn category(kind_type: &str) -> Option<Category> {
     let (prefix, _) = kind_type.split_once('.')?;

@@ -212,9 +212,7 @@ fn read_entries(
     let mut entries: Vec<Entry> = Vec::new();
     for item in spec.items("metadata", findings) {
         let Some(entry) = read_entry(&item, findings, report) else { continue };
-        let earlier = entries.iter().position(|known| {
-            known.name.eq_ignore_ascii_case(&entry.name)
-        });
+        let earlier = entries.iter().position(|known| known.name.eq_ignore_ascii_case(&entry.name));
         if let Some(earlier) = earlier {
             let line = entries[earlier].place.at.line;
             let message = format!("{} is given twice; first in line {line}", entry.name);
@@ -226,11 +224,7 @@ fn read_entries(
     entries
 }
 
-fn read_entry(
-    item: &Field<'_>,
-    findings: &mut Findings<'_>,
-    report: &mut Report,
-) -> Option<Entry> {
+fn read_entry(item: &Field<'_>, findings: &mut Findings<'_>, report: &mut Report) -> Option<Entry> {
     let mut fields = item.fields(findings);
     let name = fields.text("name", findings);
     let value = fields.get("value", findings);

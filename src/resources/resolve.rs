@@ -24,6 +24,50 @@ pub struct Setting {
     pub origin: Origin,
 }
 
+impl Setting {
+    /// Whether this is its name: as in daprd in any letters.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+
+    /// A text about this setting, without its value if that is not for the log.
+    pub fn without_value(&self, text: &str) -> String {
+        match self.origin {
+            Origin::Hidden if !self.value.is_empty() => {
+                let lower = self.value.to_lowercase();
+                text.replace(&self.value, "<hidden>").replace(&lower, "<hidden>")
+            }
+            Origin::Hidden | Origin::File => text.to_owned(),
+        }
+    }
+}
+
+/// A component's settings in the order of the file.
+#[derive(Default)]
+pub struct Settings(pub Vec<Setting>);
+
+impl Settings {
+    /// The setting of this name.
+    pub fn get(&self, name: &str) -> Option<&Setting> {
+        self.0.iter().find(|setting| setting.is_called(name))
+    }
+
+    /// The value of the setting of this name, unless it is empty.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.get(name).map(|setting| setting.value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// Warns about settings of other names.
+    pub fn warn_unknown(&self, known: &[&str], report: &mut Report) {
+        for Setting { name, place, .. } in &self.0 {
+            if known.iter().all(|known| !known.eq_ignore_ascii_case(name)) {
+                let meant = did_you_mean(name, known.iter().copied());
+                report.warn_at(place, format!("{name} is not known and has no effect{meant}"));
+            }
+        }
+    }
+}
+
 /// Where a value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -50,8 +94,8 @@ pub struct Sources<'a> {
 impl Sources<'_> {
     /// Looks up every value. `None` if the component cannot be loaded: it failed, or its secret
     /// store is missing, which parks it as in daprd.
-    pub fn resolve(&self, manifest: &Manifest, report: &mut Report) -> Option<Vec<Setting>> {
-        let mut settings = Some(Vec::new());
+    pub fn resolve(&self, manifest: &Manifest, report: &mut Report) -> Option<Settings> {
+        let mut settings = Some(Settings::default());
         for entry in &manifest.entries {
             let (looked_up, origin) = match &entry.source {
                 Source::Written(text) => (Some(text.clone()), Origin::File),
@@ -73,7 +117,7 @@ impl Sources<'_> {
                 }
             });
             match (filled, &mut settings) {
-                (Some(value), Some(settings)) => settings.push(Setting {
+                (Some(value), Some(settings)) => settings.0.push(Setting {
                     name: entry.name.clone(),
                     value,
                     place: entry.place.clone(),

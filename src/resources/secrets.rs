@@ -30,8 +30,7 @@ impl SecretStore {
         let text = fs::read_to_string(path).map_err(|error| {
             format!("the secrets file {} cannot be read: {}", path.display(), reason(&error))
         })?;
-        let not_an_object =
-            || format!("the secrets file {} holds no JSON object", path.display());
+        let not_an_object = || format!("the secrets file {} holds no JSON object", path.display());
         // The text of a JSON error quotes what it found, which may be a secret.
         let Ok(Value::Object(top)) = serde_json::from_str(&text) else {
             return Err(not_an_object());
