@@ -197,7 +197,7 @@ impl Typed {
                 file: self.flags.log_file.clone(),
                 app_id: self.flags.app_id.clone(),
             },
-            options: checks::options(self, shape, sizes, environment),
+            options: checks::options(self, level, shape, sizes, environment),
             notes: Notes::about(&self.given, &self.matches),
             deprecations: deprecated
                 .map(|(name, hint)| format!("Flag --{name} has been deprecated, {hint}"))

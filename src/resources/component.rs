@@ -1,6 +1,5 @@
 //! Components: which documents become stores, and with what settings.
 
-use std::time::Duration;
 
 use crate::api::key::KeyPrefix;
 use crate::resources::configuration::Configuration;
@@ -28,10 +27,6 @@ pub struct Component {
     pub store: StoreSettings,
     /// What stands before its keys.
     pub key_prefix: KeyPrefix,
-    /// Whether the sidecar starts without it if it cannot be opened.
-    pub ignore_errors: bool,
-    /// How long opening it may take.
-    pub init_timeout: Duration,
 }
 
 /// Which store a component is.

@@ -1,7 +1,6 @@
 //! A Component document as written: shape checked, values not looked up yet.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use crate::go_text;
 use crate::resources::document::{Document, refuse_shape};
@@ -11,7 +10,6 @@ use crate::resources::kinds::Kind;
 use crate::resources::report::{Level, Notice, Report};
 use crate::resources::yaml::{Node, Value};
 
-const DEFAULT_INIT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What Kubernetes may put into `metadata`.
 const OBJECT_FIELDS: [&str; 13] = [
@@ -72,8 +70,6 @@ pub struct Manifest {
     pub type_place: Place,
     /// `spec.ignoreErrors`: a failure of this component does not end the start.
     pub ignore_errors: bool,
-    /// `spec.initTimeout`.
-    pub init_timeout: Duration,
     /// `spec.metadata`.
     pub entries: Vec<Entry>,
     /// `auth.secretStore`.
@@ -140,7 +136,7 @@ impl Manifest {
             .map_or_else(|| findings.place(at, "spec.type"), |text| text.place);
         spec.skip("version", &mut findings);
         let ignore_errors = spec.boolean("ignoreErrors", &mut findings).unwrap_or(false);
-        let init_timeout = read_init_timeout(&mut spec, &mut findings, report);
+        check_init_timeout(&mut spec, &mut findings, report);
         let entries = read_entries(&mut spec, &mut findings, report);
         spec.finish(&mut findings);
 
@@ -148,14 +144,7 @@ impl Manifest {
         let readable = refuse_shape(&document.file, Kind::Component, shape, report);
         report.ignored(findings.ignored);
         let identity = Identity::of(document);
-        readable.then_some(Self {
-            identity,
-            type_place,
-            ignore_errors,
-            init_timeout,
-            entries,
-            secret_store,
-        })
+        readable.then_some(Self { identity, type_place, ignore_errors, entries, secret_store })
     }
 
     /// Ends the start because of this component, or, if its failures are to be ignored, says so.
@@ -187,21 +176,19 @@ impl Manifest {
     }
 }
 
-fn read_init_timeout(
-    spec: &mut Fields<'_>,
-    findings: &mut Findings<'_>,
-    report: &mut Report,
-) -> Duration {
+/// Checked, because it is meant for daprd too, and of no effect: no start waits for a store.
+fn check_init_timeout(spec: &mut Fields<'_>, findings: &mut Findings<'_>, report: &mut Report) {
     let written = spec.text("initTimeout", findings).filter(|text| !text.text.is_empty());
-    let Some(Text { text, place }) = written else { return DEFAULT_INIT_TIMEOUT };
-    let parsed = match go_text::parse_duration(&text) {
-        Ok(duration) => duration.positive().ok_or("must be more than zero".to_owned()),
-        Err(error) => Err(error.to_string()),
+    let Some(Text { text, place }) = written else { return };
+    let problem = match go_text::parse_duration(&text) {
+        Ok(duration) if duration.positive().is_some() => {
+            let text = format!("{place}: has no effect: the start does not wait for stores");
+            return report.say(Level::Debug, text);
+        }
+        Ok(_) => "must be more than zero".to_owned(),
+        Err(error) => error.to_string(),
     };
-    parsed.unwrap_or_else(|problem| {
-        report.refuse_if_strict(place, format!("{problem}; valid is a time such as 5s"));
-        DEFAULT_INIT_TIMEOUT
-    })
+    report.refuse_if_strict(place, format!("{problem}; valid is a time such as 5s"));
 }
 
 fn read_entries(

@@ -49,8 +49,6 @@ pub fn load_store(
         version: version.clone(),
         store,
         key_prefix,
-        ignore_errors: manifest.ignore_errors,
-        init_timeout: manifest.init_timeout,
     })
 }
 
