@@ -232,6 +232,20 @@ async fn strong_saves_wait_for_replicas_and_keep_nobody_else_waiting() {
     assert!(strong < Duration::from_millis(2900), "the saves share their waits: {strong:?}");
     assert!(slowest < Duration::from_millis(300), "{slowest:?}");
     assert_eq!(view.ask::<i64>(&["EXISTS", "s0", "s19"]), 2);
+
+    // A caller who does not wait so long costs nobody the connection.
+    let mut connections = || -> String {
+        let info: String = view.ask(&["INFO", "stats"]);
+        let line = info.lines().find(|line| line.starts_with("total_connections_received:"));
+        line.unwrap().to_owned()
+    };
+    let before = connections();
+    for _ in 0..4 {
+        let call = write(&store, set("k", "x").strong());
+        assert!(tokio::time::timeout(Duration::from_millis(300), call).await.is_err());
+    }
+    write(&store, set("k", "y").strong()).await.unwrap();
+    assert_eq!(connections(), before);
     replica.thaw();
 }
 
