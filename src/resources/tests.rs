@@ -29,8 +29,7 @@ spec:
 
 /// A folder with files, and who asks for it.
 struct Case {
-    folder: tempfile::TempDir,
-    beside: tempfile::TempDir,
+    root: tempfile::TempDir,
     configs: Vec<PathBuf>,
     app_id: &'static str,
     namespace: Option<&'static str>,
@@ -39,10 +38,12 @@ struct Case {
 
 impl Case {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let beside = tempfile::tempdir().unwrap();
+        let root = tempfile::tempdir().unwrap();
+        for name in ["beside", "resources"] {
+            fs::create_dir(root.path().join(name)).unwrap();
+        }
         let (configs, variables) = (Vec::new(), BTreeMap::new());
-        Self { folder, beside, configs, app_id: "app1", namespace: None, variables }
+        Self { root, configs, app_id: "app1", namespace: None, variables }
     }
 
     /// With one file, `r.yaml`. A line break at its start is not part of it.
@@ -56,7 +57,7 @@ impl Case {
     }
 
     fn config(mut self, text: &str) -> Self {
-        let path = self.beside.path().join(format!("config{}.yaml", self.configs.len()));
+        let path = self.beside(&format!("config{}.yaml", self.configs.len()));
         fs::write(&path, text.strip_prefix('\n').unwrap_or(text)).unwrap();
         self.configs.push(path);
         self
@@ -76,12 +77,17 @@ impl Case {
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.root.path().join("resources").join(name)
+    }
+
+    /// A file outside the resources folder.
+    fn beside(&self, name: &str) -> PathBuf {
+        self.root.path().join("beside").join(name)
     }
 
     fn load(&self, mode: Strictness) -> Result<Resources, LoadErrors> {
         load(&LoadOptions {
-            resources_paths: &[self.folder.path().to_owned()],
+            resources_paths: &[self.path("")],
             config_paths: &self.configs,
             app_id: self.app_id,
             namespace: self.namespace,
@@ -128,10 +134,10 @@ impl Case {
                 }));
             }
         }
-        // The random names of the folders must not decide what the test compares.
+        // The random name of the folder must not decide what the test compares.
         let mut text = lines.join("\n");
-        for folder in [&self.folder, &self.beside] {
-            text = text.replace(&format!("{}/", folder.path().display()), "");
+        for path in [self.path(""), self.beside("")] {
+            text = text.replace(&path.display().to_string(), "");
         }
         text
     }

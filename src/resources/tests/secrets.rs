@@ -25,11 +25,11 @@ auth:
 }
 
 fn file_store(extra: &str, case: Case, json: &str) -> Case {
-    fs::write(case.beside.path().join("secrets.json"), json).unwrap();
+    fs::write(case.beside("secrets.json"), json).unwrap();
     let text = format!(
         "{}  metadata:\n  - name: secretsFile\n    value: {}\n{extra}",
         ENVS.replace("local.env", "local.file"),
-        case.beside.path().join("secrets.json").display()
+        case.beside("secrets.json").display()
     );
     case.file("z.yaml", &text)
 }
@@ -121,7 +121,7 @@ fn a_secrets_file_that_is_wrong_ends_the_start_without_showing_it() {
     let no_object = file_store("", case(), "\"hunter2\"");
     insta::assert_snapshot!(no_object.lenient(), @"refused z.yaml:6:9: spec.type: process component envs error: [INIT_COMPONENT_FAILURE]: initialization error occurred for envs (secretstores.local.file/v1): [INIT_COMPONENT_FAILURE]: initialization error occurred for envs (secretstores.local.file/v1): the secrets file secrets.json holds no JSON object");
     let missing = file_store("", case(), "{}");
-    fs::remove_file(missing.beside.path().join("secrets.json")).unwrap();
+    fs::remove_file(missing.beside("secrets.json")).unwrap();
     insta::assert_snapshot!(missing.strict(), @"refused z.yaml:6:9: spec.type: the secrets file secrets.json cannot be read: no such file or directory");
     let unnamed = case().file("z.yaml", &ENVS.replace("local.env", "local.file"));
     insta::assert_snapshot!(unnamed.strict(), @"refused z.yaml:6:9: spec.type: the metadata entry secretsFile is missing");

@@ -8,9 +8,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{
-    ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 use super::settings::TlsSettings;
 
@@ -23,10 +21,7 @@ pub(super) struct Identity {
 
 impl Identity {
     /// Reads both from PEM text; an error names the setting that is wrong.
-    pub(super) fn read(
-        certificate: &str,
-        key: &str,
-    ) -> Result<Self, (&'static str, String)> {
+    pub(super) fn read(certificate: &str, key: &str) -> Result<Self, (&'static str, String)> {
         let chain: Vec<_> = CertificateDer::pem_slice_iter(certificate.as_bytes())
             .collect::<Result<_, _>>()
             .map_err(|error| ("clientCert", format!("is no PEM certificate: {error}")))?;

@@ -126,8 +126,7 @@ struct Given {
 impl Fields {
     /// Finds each field's documented name and judges those the settings will not read.
     pub(super) fn sort(metadata: &[(String, String)]) -> Self {
-        let mut fields =
-            Self { given: HashMap::new(), problems: Vec::new(), warnings: Vec::new() };
+        let mut fields = Self { given: HashMap::new(), problems: Vec::new(), warnings: Vec::new() };
         for (written_as, value) in metadata {
             let known = KNOWN.iter().find(|(name, _)| name.eq_ignore_ascii_case(written_as));
             let Some((name, role)) = known else {
