@@ -3,9 +3,13 @@
 //! From the outside in: the call is counted, its trace context noted, its token checked; then its
 //! path leads to the service, to reflection, or to an answer that says why neither serves it.
 
+pub mod dapr;
 pub mod limits;
+pub mod metadata;
 pub mod names;
 pub mod refusal;
+pub mod state;
+pub mod status;
 pub mod trace;
 
 use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc};

@@ -28,6 +28,7 @@ use crate::{
     edge::{
         baggage::{self, BAGGAGE_HEADER},
         drain::{Counted, Drain},
+        limits::{head_limit, head_size},
         token::{ApiToken, TOKEN_HEADER},
     },
     http::error::ErrorBody,
@@ -51,6 +52,8 @@ pub struct Sidecar {
 pub struct Surroundings {
     /// What callers must present, if anything.
     pub token: Option<ApiToken>,
+    /// The value of `--read-buffer-size`, which limits the head of a request.
+    pub read_buffer_size: usize,
     /// Whether trace context is read and given back: false with a sampling rate of 0.
     pub tracing: bool,
     /// What shutdown waits for.
@@ -93,10 +96,13 @@ pub fn service(
 
 impl Edge {
     async fn answer(&self, mut request: Request<Body>) -> Response<Body> {
+        if head_size(&request) > head_limit(self.surroundings.read_buffer_size) {
+            return refused_by_server(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, &request);
+        }
         match path::cleaned(request.uri()) {
             Ok(None) => {}
             Ok(Some(uri)) => *request.uri_mut() = uri,
-            Err(path::BadEscape) => return bad_escape(request.version()),
+            Err(path::BadEscape) => return refused_by_server(StatusCode::BAD_REQUEST, &request),
         }
         let is_health = health::is_health_path(request.uri().path());
         if !self.surroundings.tracing || is_health {
@@ -161,10 +167,10 @@ async fn not_found() -> Response<Body> {
 }
 
 /// As Go's HTTP server answers, before anything else looks at the request.
-fn bad_escape(version: Version) -> Response<Body> {
+fn refused_by_server(status: StatusCode, request: &Request<Body>) -> Response<Body> {
     let text = [(header::CONTENT_TYPE, error::PLAIN_TEXT)];
-    let mut response = (StatusCode::BAD_REQUEST, text, "400 Bad Request").into_response();
-    if version < Version::HTTP_2 {
+    let mut response = (status, text, status.to_string()).into_response();
+    if request.version() < Version::HTTP_2 {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response

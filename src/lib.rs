@@ -32,6 +32,7 @@
 
 pub mod api;
 pub mod call;
+pub mod cli;
 pub mod edge;
 pub mod go_text;
 pub mod grpc;
@@ -40,5 +41,6 @@ pub mod log;
 pub mod proto;
 pub mod resiliency;
 pub mod resources;
+pub mod sidecar;
 pub mod state_store;
 pub mod version;

@@ -87,6 +87,8 @@ pub struct LogOptions {
     pub terminal: bool,
     /// The app id each line names; `None` before it is known.
     pub app_id: Option<String>,
+    /// The version each line names as `ver`.
+    pub version: &'static str,
     /// Where lines go.
     pub output: Output,
 }
@@ -126,13 +128,13 @@ pub fn start(options: LogOptions) -> Result<LogGuard, LogFileError> {
 }
 
 fn open(options: LogOptions) -> Result<(LogLayer, LogGuard), LogFileError> {
-    let LogOptions { level, json, terminal, app_id, output } = options;
+    let LogOptions { level, json, terminal, app_id, version, output } = options;
     let format = match (json, terminal) {
         (true, _) => Format::Json,
         (false, true) => Format::Terminal,
         (false, false) => Format::Text,
     };
-    let formatter = Formatter::new(format, app_id);
+    let formatter = Formatter::new(format, app_id, version);
     let report = formatter.clone();
     let writer = Writer::start(
         sink(output)?,

@@ -13,7 +13,7 @@ pub mod in_memory;
 pub mod redis;
 
 /// A key as it stands in the store, prefix included. Only `api/key.rs` makes one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StoredKey(String);
 
 impl StoredKey {
@@ -287,6 +287,20 @@ impl StateStore for ConfiguredStore {
         match self {
             Self::Redis(store) => store.condition(),
             Self::InMemory(store) => store.condition(),
+        }
+    }
+
+    fn query_refusal(&self) -> Option<&'static str> {
+        match self {
+            Self::Redis(store) => store.query_refusal(),
+            Self::InMemory(store) => store.query_refusal(),
+        }
+    }
+
+    fn transacts_json(&self) -> bool {
+        match self {
+            Self::Redis(store) => store.transacts_json(),
+            Self::InMemory(store) => store.transacts_json(),
         }
     }
 }

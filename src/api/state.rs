@@ -17,19 +17,20 @@ use crate::{
         policy::{Policy, PolicyError},
     },
     state_store::{
-        Change, Concurrency, Consistency, Entry, StateStore, StoreError, StoredKey, Write,
+        Change, Concurrency, ConfiguredStore, Consistency, Entry, StateStore, StoreError,
+        StoredKey, Write,
     },
 };
 
 /// The loaded state stores, by name.
 #[derive(Clone)]
-pub struct StateApi<S> {
+pub struct StateApi<S = ConfiguredStore> {
     components: Arc<BTreeMap<String, StateComponent<S>>>,
 }
 
 /// One loaded state store with its keys' prefix and its policy.
 #[derive(Clone)]
-pub struct StateComponent<S> {
+pub struct StateComponent<S = ConfiguredStore> {
     /// `metadata.name` of the component.
     pub name: String,
     /// Where the values are.

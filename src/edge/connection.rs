@@ -18,6 +18,7 @@ use tokio::{io::AsyncReadExt as _, net::TcpStream};
 
 use crate::edge::{
     drain::{Drain, Held},
+    limits::head_limit,
     socket::{ClientSocket, Phase},
 };
 
@@ -33,8 +34,9 @@ const PING_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a client may take to send a request's head. As Dapr's HTTP server.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Go's HTTP server, and so Dapr's, lets a head be this much larger than it is told.
-const HEAD_SLACK: usize = 4096;
+/// How far a head may go past its limit and still be read, so that the handler can answer that it
+/// is too large; hyper's own answer says nothing.
+const HEAD_MARGIN: usize = 64 << 10;
 
 /// What an HTTP/2 connection begins with.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -44,7 +46,7 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 pub enum Wire {
     /// HTTP/1.1, and HTTP/2 by prior knowledge.
     Http {
-        /// The largest head of a request in bytes.
+        /// The largest head of a request in bytes that is read at all.
         head_bytes: usize,
         /// How long a client may take to send it.
         head_timeout: Duration,
@@ -59,7 +61,7 @@ pub enum Wire {
 impl Wire {
     /// The HTTP port, with the value of `--read-buffer-size`.
     pub fn http(read_buffer_size: usize) -> Self {
-        let head_bytes = read_buffer_size.saturating_add(HEAD_SLACK);
+        let head_bytes = head_limit(read_buffer_size).saturating_add(HEAD_MARGIN);
         Self::Http { head_bytes, head_timeout: HEAD_TIMEOUT }
     }
 

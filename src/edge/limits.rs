@@ -1,12 +1,31 @@
-//! How large a request's body may be, counted while it is read.
+//! How large a request may be: its head, and its body, which is counted while it is read.
 
 use bytes::{Buf as _, Bytes, BytesMut};
+use http::Request;
 use http_body::Body;
 use http_body_util::BodyExt as _;
 
 /// How much of an oversized body is read and thrown away, so that its sender gets to hear the
 /// answer: a connection that is closed while its peer still sends loses what was answered.
 const DISCARDED: usize = 16 << 20;
+
+/// Go's HTTP server, and so Dapr's, lets a head be this much larger than it is told.
+const HEAD_SLACK: usize = 4096;
+
+/// How large a request's head may be, given the value of `--read-buffer-size`.
+pub fn head_limit(read_buffer_size: usize) -> usize {
+    read_buffer_size.saturating_add(HEAD_SLACK)
+}
+
+/// The size of a request's head as HTTP/1.1 writes it.
+pub fn head_size<B>(request: &Request<B>) -> usize {
+    let uri = request.uri();
+    let target = uri.path().len() + uri.query().map_or(0, |query| query.len() + 1);
+    let first_line = request.method().as_str().len() + target + "  HTTP/1.1\r\n".len();
+    let headers = request.headers().iter();
+    let lines = headers.map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
+    first_line + lines.sum::<usize>() + "\r\n".len()
+}
 
 /// Why a body was not read.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +114,13 @@ mod tests {
             Err(BodyError::TooLarge) => None,
             Err(BodyError::Broken(never)) => match never {},
         }
+    }
+
+    #[test]
+    fn a_head_is_as_large_as_its_bytes() {
+        let text = "GET /a?b HTTP/1.1\r\nhost: x\r\nx-y: zz\r\n\r\n";
+        let request = Request::get("/a?b").header("host", "x").header("x-y", "zz").body(());
+        assert_eq!(head_size(&request.unwrap()), text.len());
     }
 
     #[tokio::test]

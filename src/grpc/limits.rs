@@ -123,10 +123,9 @@ pub fn reword_decompression(
     if !is_tonics {
         return response;
     }
-    // Go stops one byte past the limit, too, and never learns the whole length.
-    let length = limit.saturating_add(1);
+    // Go stops once it is past the limit, and never learns the whole length.
     Status::resource_exhausted(format!(
-        "grpc: received message after decompression larger than max ({length} vs. {limit})"
+        "grpc: received message after decompression larger than max {limit}"
     ))
     .into_http()
 }

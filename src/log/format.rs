@@ -5,8 +5,6 @@ use std::io::Write as _;
 use jiff::Zoned;
 use tokio::time::Instant;
 
-use crate::version::DAPR_VERSION;
-
 /// How wide a terminal line's text is at least.
 const TERMINAL_TEXT_WIDTH: usize = 44;
 
@@ -82,15 +80,16 @@ pub(super) struct Formatter {
     format: Format,
     app_id: Option<String>,
     instance: String,
+    version: &'static str,
     begin: Instant,
 }
 
 impl Formatter {
-    pub(super) fn new(format: Format, app_id: Option<String>) -> Self {
+    pub(super) fn new(format: Format, app_id: Option<String>, version: &'static str) -> Self {
         let instance = nix::unistd::gethostname()
             .map(|name| name.to_string_lossy().into_owned())
             .unwrap_or_default();
-        Self { format, app_id, instance, begin: Instant::now() }
+        Self { format, app_id, instance, version, begin: Instant::now() }
     }
 
     /// Appends the line for `record`, with its newline.
@@ -118,7 +117,7 @@ impl Formatter {
         fields.push(("instance", Value::Text(self.instance.clone())));
         fields.push(("scope", Value::Text(scope.to_owned())));
         fields.push(("type", Value::Text("log".to_owned())));
-        fields.push(("ver", Value::Text(DAPR_VERSION.to_owned())));
+        fields.push(("ver", Value::Text(self.version.to_owned())));
         match self.format {
             Format::Text => text_line(now, severity, message, fields, out),
             Format::Terminal => terminal_line(uptime, severity, message, fields, out),

@@ -85,6 +85,7 @@ fn logging(level: Level, pipe: &Pipe, act: impl FnOnce(&LogGuard)) -> LogGuard {
         json: false,
         terminal: false,
         app_id: Some("a".to_owned()),
+        version: "1.18.3",
         output: Output::Other(Box::new(pipe.clone())),
     })
     .unwrap();
@@ -249,6 +250,7 @@ fn a_log_file_is_appended_to_and_a_bad_one_is_an_error() {
         json: false,
         terminal: false,
         app_id: None,
+        version: "1.18.3",
         output: Output::File(path),
     };
     let (layer, guard) = open(options(path.clone())).unwrap();

@@ -1,11 +1,11 @@
 //! For tests: the log lines written by the current thread.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use tracing::field::{Field, Visit};
 use tracing::subscriber::DefaultGuard;
-use tracing::{Event, Subscriber};
+use tracing::{Dispatch, Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
@@ -15,8 +15,14 @@ pub(super) struct CapturedLog {
     _guard: DefaultGuard,
 }
 
+/// As long as tracing knows of one subscriber only, a log line first reached on another test's
+/// thread, which has none, is switched off for good. So there is always a second one.
+static SECOND_SUBSCRIBER: LazyLock<Dispatch> =
+    LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
+
 impl CapturedLog {
     pub(super) fn start() -> Self {
+        LazyLock::force(&SECOND_SUBSCRIBER);
         let lines = Arc::default();
         let subscriber = tracing_subscriber::registry().with(Lines(Arc::clone(&lines)));
         Self { lines, _guard: tracing::subscriber::set_default(subscriber) }

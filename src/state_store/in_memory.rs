@@ -28,7 +28,7 @@ pub struct InMemoryStore {
 struct Content {
     records: HashMap<StoredKey, Record>,
     // Ordered by time, so that removing what expired costs nothing while nothing expired.
-    expiries: BTreeSet<(Instant, String)>,
+    expiries: BTreeSet<(Instant, StoredKey)>,
 }
 
 struct Record {
@@ -43,6 +43,10 @@ struct Expiry {
 }
 
 impl InMemoryStore {
+    /// What such a store can do.
+    pub const CAPABILITIES: &[&'static str] =
+        &["ETAG", "TRANSACTIONAL", "TTL", "DELETE_WITH_PREFIX", "KEYS_LIKE"];
+
     /// Makes an empty store.
     pub fn new() -> Self {
         Self::default()
@@ -109,7 +113,15 @@ impl StateStore for InMemoryStore {
     }
 
     fn capabilities(&self) -> &'static [&'static str] {
-        &["ETAG", "TRANSACTIONAL", "TTL", "DELETE_WITH_PREFIX", "KEYS_LIKE"]
+        Self::CAPABILITIES
+    }
+
+    fn query_refusal(&self) -> Option<&'static str> {
+        None
+    }
+
+    fn transacts_json(&self) -> bool {
+        true
     }
 
     fn condition(&self) -> Option<Condition> {
@@ -121,7 +133,7 @@ impl Content {
     fn remove_expired(&mut self, now: Instant) {
         while self.expiries.first().is_some_and(|(at, _)| *at < now) {
             if let Some((_, key)) = self.expiries.pop_first() {
-                self.records.remove(&StoredKey::new(key));
+                self.records.remove(&key);
             }
         }
     }
@@ -158,11 +170,11 @@ impl Content {
             PreparedChange::Delete => None,
         };
         if let Some(Record { expiry: Some(expiry), .. }) = self.records.remove(key) {
-            self.expiries.remove(&(expiry.at, key.as_str().to_owned()));
+            self.expiries.remove(&(expiry.at, key.clone()));
         }
         if let Some(record) = record {
             if let Some(expiry) = &record.expiry {
-                self.expiries.insert((expiry.at, key.as_str().to_owned()));
+                self.expiries.insert((expiry.at, key.clone()));
             }
             self.records.insert(key.clone(), record);
         }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use fred::error::Error;
 use fred::interfaces::{HashesInterface, KeysInterface};
 use fred::types::Value;
+use futures_util::stream::{FuturesOrdered, StreamExt};
 use tokio::time::{Instant, timeout_at};
 
 use self::config::Dial;
@@ -56,6 +57,9 @@ struct Inner {
 }
 
 impl RedisStore {
+    /// What such a store can do, connected or not.
+    pub const CAPABILITIES: &[&'static str] = &["ETAG", "TRANSACTIONAL", "TTL", "KEYS_LIKE"];
+
     /// Starts connecting in the background. Has to be called inside the `current_thread` runtime
     /// that will make the calls.
     pub fn new(component: &str, settings: Arc<RedisSettings>, health: Arc<RedisHealth>) -> Self {
@@ -97,8 +101,10 @@ impl RedisStore {
     async fn replicas(&self, deadline: Option<Instant>) -> Result<i64, String> {
         let ask = async {
             let connection = self.inner.main.connection().await?;
-            let updated = connection.replicas.update(&connection.client, &self.inner.replicas);
-            updated.await.map_err(|error| reply::lost_cause(&error))
+            let pulse = self.inner.main.queue.pulse();
+            let Connection { client, replicas, .. } = &*connection;
+            let updated = replicas.update(client, pulse, &self.inner.replicas).await;
+            updated.map_err(|error| reply::lost_cause(&error))
         };
         within(deadline, ask).await.unwrap_or_else(|| Err(TIMED_OUT.to_owned()))?;
         Ok(self.inner.replicas.get())
@@ -202,9 +208,7 @@ impl StateStore for RedisStore {
                 let ttl = read_ttl(&key, ttl.as_deref(), self.inner.settings.default_ttl)?;
                 (PreparedChange::Set { value, ttl }, expected)
             }
-            Change::Delete => {
-                (PreparedChange::Delete, etag.map_or(Expected::Any, Expected::Text))
-            }
+            Change::Delete => (PreparedChange::Delete, etag.map_or(Expected::Any, Expected::Text)),
         };
         Ok(Prepared { key, change, expected, conditional, concurrency, consistency })
     }
@@ -220,17 +224,28 @@ impl StateStore for RedisStore {
     }
 
     async fn get_many(&self, keys: &[StoredKey]) -> Vec<Result<Option<Entry>, StoreError>> {
-        futures_util::future::join_all(keys.iter().map(|key| self.get(key))).await
+        let mut answers = Vec::with_capacity(keys.len());
+        let mut left = keys.iter();
+        let mut reads = FuturesOrdered::new();
+        loop {
+            // Each read under way takes memory, so only those that could be on the wire are.
+            while reads.len() < connection::READS
+                && let Some(key) = left.next()
+            {
+                reads.push_back(self.get(key));
+            }
+            match reads.next().await {
+                Some(answer) => answers.push(answer),
+                None => return answers,
+            }
+        }
     }
 
     async fn write(&self, writes: &[Prepared]) -> Vec<Result<(), StoreError>> {
         let patience = Confirm::Replicas(self.inner.replicas.clone()).patience();
         let deadline = self.write_deadline(Duration::ZERO);
-        let strong = if writes.iter().any(is_strong) {
-            Some(self.replicas(deadline).await)
-        } else {
-            None
-        };
+        let strong =
+            if writes.iter().any(is_strong) { Some(self.replicas(deadline).await) } else { None };
         let mut pending = Vec::with_capacity(writes.len());
         for write in writes {
             pending.push(match &strong {
@@ -274,11 +289,20 @@ impl StateStore for RedisStore {
     }
 
     fn capabilities(&self) -> &'static [&'static str] {
-        &["ETAG", "TRANSACTIONAL", "TTL", "KEYS_LIKE"]
+        Self::CAPABILITIES
     }
 
     fn condition(&self) -> Option<Condition> {
         Some(self.inner.health.condition())
+    }
+
+    // As components-contrib state/redis on a server without RedisJSON, which is all we serve.
+    fn query_refusal(&self) -> Option<&'static str> {
+        Some("redis-json server support is required for query capability")
+    }
+
+    fn transacts_json(&self) -> bool {
+        false
     }
 }
 

@@ -10,7 +10,7 @@ fn moment(nanoseconds: i32, zone: TimeZone) -> Zoned {
 fn formatter(format: Format) -> Formatter {
     Formatter {
         instance: "host".to_owned(),
-        ..Formatter::new(format, Some("order-processor".to_owned()))
+        ..Formatter::new(format, Some("order-processor".to_owned()), "1.18.3")
     }
 }
 

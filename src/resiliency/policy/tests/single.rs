@@ -130,6 +130,14 @@ async fn a_retry_is_announced_once_and_its_success_with_the_number_of_attempts()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_that_succeeds_at_once_says_nothing() {
+    let policy = Policy::new(OPERATION, None, None, constant(SECOND, None));
+    let log = CapturedLog::start();
+    let told = Target::slow(SECOND).run(&policy, &Call::default()).await;
+    assert_eq!((told, log.lines()), (Ok("value"), Vec::new()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn exhausted_retries_end_without_another_line() {
     let policy = Policy::new(OPERATION, None, None, constant(300 * SECOND / 1000, Some(3)));
     let log = CapturedLog::start();

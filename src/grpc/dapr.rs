@@ -1,0 +1,173 @@
+//! The service: one delegating line for each RPC served.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tonic::{Request, Response, Status, metadata::MetadataMap};
+
+use crate::{
+    api::{
+        metadata::{MetadataApi, ShutdownHandle},
+        state::StateApi,
+    },
+    call::Call,
+    grpc::{limits::within_limit, metadata, state},
+    proto::runtime::v1::{
+        DeleteBulkStateRequest, DeleteStateRequest, ExecuteStateTransactionRequest,
+        GetBulkStateRequest, GetBulkStateResponse, GetMetadataRequest, GetMetadataResponse,
+        GetStateRequest, GetStateResponse, QueryStateRequest, QueryStateResponse, SaveStateRequest,
+        SetMetadataRequest, ShutdownRequest, dapr_server::Dapr,
+    },
+};
+
+/// The sidecar's service on one data-plane thread.
+pub struct DaprService {
+    state: StateApi,
+    metadata: MetadataApi,
+    shutdown: ShutdownHandle,
+    /// The largest answer in bytes; `None` when unlimited.
+    max_message_size: Option<usize>,
+}
+
+impl DaprService {
+    /// The service over these parts; answers above `max_message_size` bytes are refused.
+    pub fn new(
+        state: StateApi,
+        metadata: MetadataApi,
+        shutdown: ShutdownHandle,
+        max_message_size: Option<usize>,
+    ) -> Self {
+        Self { state, metadata, shutdown, max_message_size }
+    }
+}
+
+#[tonic::async_trait]
+impl Dapr for DaprService {
+    async fn get_state(
+        &self,
+        request: Request<GetStateRequest>,
+    ) -> Result<Response<GetStateResponse>, Status> {
+        let (call, message) = open(request);
+        let answer = state::get(&self.state, &call, message).await?;
+        within_limit(answer, self.max_message_size).map(Response::new)
+    }
+
+    async fn get_bulk_state(
+        &self,
+        request: Request<GetBulkStateRequest>,
+    ) -> Result<Response<GetBulkStateResponse>, Status> {
+        let (call, message) = open(request);
+        let answer = state::bulk_get(&self.state, &call, message).await?;
+        within_limit(answer, self.max_message_size).map(Response::new)
+    }
+
+    async fn save_state(&self, request: Request<SaveStateRequest>) -> Result<Response<()>, Status> {
+        let (call, message) = open(request);
+        Ok(Response::new(state::save(&self.state, &call, message).await?))
+    }
+
+    async fn query_state_alpha1(
+        &self,
+        request: Request<QueryStateRequest>,
+    ) -> Result<Response<QueryStateResponse>, Status> {
+        state::query(&self.state, request.get_ref())?;
+        Ok(Response::new(QueryStateResponse::default()))
+    }
+
+    async fn delete_state(
+        &self,
+        request: Request<DeleteStateRequest>,
+    ) -> Result<Response<()>, Status> {
+        let (call, message) = open(request);
+        Ok(Response::new(state::delete(&self.state, &call, message).await?))
+    }
+
+    async fn delete_bulk_state(
+        &self,
+        request: Request<DeleteBulkStateRequest>,
+    ) -> Result<Response<()>, Status> {
+        let (call, message) = open(request);
+        Ok(Response::new(state::bulk_delete(&self.state, &call, message).await?))
+    }
+
+    async fn execute_state_transaction(
+        &self,
+        request: Request<ExecuteStateTransactionRequest>,
+    ) -> Result<Response<()>, Status> {
+        let (call, message) = open(request);
+        Ok(Response::new(state::transact(&self.state, &call, message).await?))
+    }
+
+    async fn get_metadata(
+        &self,
+        _: Request<GetMetadataRequest>,
+    ) -> Result<Response<GetMetadataResponse>, Status> {
+        Ok(Response::new(metadata::response(self.metadata.snapshot())))
+    }
+
+    async fn set_metadata(
+        &self,
+        request: Request<SetMetadataRequest>,
+    ) -> Result<Response<()>, Status> {
+        let message = request.into_inner();
+        self.metadata.set(message.key, message.value);
+        Ok(Response::new(()))
+    }
+
+    async fn shutdown(&self, request: Request<ShutdownRequest>) -> Result<Response<()>, Status> {
+        self.shutdown.request(metadata::shutdown_request(request.metadata()));
+        Ok(Response::new(()))
+    }
+}
+
+/// Separates a request into what every layer is handed and its message.
+fn open<T>(request: Request<T>) -> (Call, T) {
+    let deadline = timeout(request.metadata()).map(|timeout| Instant::now() + timeout);
+    (Call { deadline }, request.into_inner())
+}
+
+/// How long the caller waits: `grpc-timeout` is up to eight digits and a unit. An unreadable one is
+/// as good as none: the caller ends the call by itself.
+fn timeout(metadata: &MetadataMap) -> Option<Duration> {
+    let text = metadata.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let count: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(count * 3600)),
+        "M" => Some(Duration::from_secs(count * 60)),
+        "S" => Some(Duration::from_secs(count)),
+        "m" => Some(Duration::from_millis(count)),
+        "u" => Some(Duration::from_micros(count)),
+        "n" => Some(Duration::from_nanos(count)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grpc_timeout_is_digits_and_a_unit() {
+        let cases = [
+            ("1H", Some(Duration::from_secs(3600))),
+            ("99999999S", Some(Duration::from_secs(99_999_999))),
+            ("250m", Some(Duration::from_millis(250))),
+            ("7u", Some(Duration::from_micros(7))),
+            ("100000000S", None),
+            ("S", None),
+            ("5", None),
+            ("-1S", None),
+            ("", None),
+            ("1x", None),
+        ];
+        for (text, expected) in cases {
+            let mut metadata = MetadataMap::new();
+            metadata.insert("grpc-timeout", text.parse().unwrap());
+            assert_eq!(timeout(&metadata), expected, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The one table from [`StateError`] to gRPC: code, message, details.
+
+use tonic::{Code, Status};
+use tonic_types::{BadRequest, ErrorDetail, ErrorInfo, ResourceInfo, StatusExt as _};
+
+use crate::{
+    api::error::{StateError, WriteFailure, WriteFailureKind},
+    resiliency::policy::PolicyError,
+    state_store::StoreError,
+};
+
+/// Every detail of ours and of Dapr's names this domain.
+const DOMAIN: &str = "dapr.io";
+
+impl From<StateError> for Status {
+    fn from(error: StateError) -> Self {
+        let message = error.to_string();
+        let (code, details) = code_and_details(&error, &message);
+        Status::with_error_details_vec(code, message, details)
+    }
+}
+
+/// As Dapr's `api/errors/state.go` and `messages/predefined.go` say, in the order they emit.
+fn code_and_details(error: &StateError, message: &str) -> (Code, Vec<ErrorDetail>) {
+    match error {
+        StateError::NotConfigured { .. } => {
+            (Code::FailedPrecondition, vec![info("DAPR_STATE_NOT_CONFIGURED")])
+        }
+        StateError::NotFound { .. } => (Code::InvalidArgument, vec![info("DAPR_STATE_NOT_FOUND")]),
+        StateError::InvalidKey { store, key } => (
+            Code::InvalidArgument,
+            vec![
+                BadRequest::with_violation(key, message).into(),
+                resource(store),
+                info("DAPR_STATE_ILLEGAL_KEY"),
+            ],
+        ),
+        StateError::EmptyKey => (Code::InvalidArgument, vec![info("ERR_STATE_SAVE")]),
+        StateError::InvalidJson(_) => (Code::Unknown, vec![]),
+        StateError::Get { .. } => (Code::Internal, vec![info("ERR_STATE_GET")]),
+        StateError::BulkGet(cause) => (bulk_get_code(cause), vec![]),
+        StateError::Save { cause, .. } => (write_code(cause), vec![info("ERR_STATE_SAVE")]),
+        StateError::Delete { cause, .. } => (write_code(cause), vec![info("ERR_STATE_DELETE")]),
+        StateError::BulkDelete { cause, .. } => {
+            (write_code(cause), vec![info("ERR_STATE_BULK_DELETE")])
+        }
+        StateError::Transaction(_) => (Code::Internal, vec![info("ERR_STATE_TRANSACTION")]),
+        StateError::UnsupportedOperation(_) => {
+            (Code::Unimplemented, vec![info("ERR_NOT_SUPPORTED_STATE_OPERATION")])
+        }
+        StateError::QueryUnsupported { store } => {
+            (Code::Internal, vec![resource(store), info("DAPR_STATE_QUERYING_NOT_SUPPORTED")])
+        }
+        StateError::QueryFailed { store, .. } => {
+            (Code::Internal, vec![resource(store), info("DAPR_STATE_QUERY_FAILED")])
+        }
+    }
+}
+
+/// Dapr hands these errors of a bulk read out as they are, without a code of its own.
+fn bulk_get_code(cause: &PolicyError<StoreError>) -> Code {
+    match cause {
+        PolicyError::TimedOut | PolicyError::DeadlineExceeded => Code::DeadlineExceeded,
+        PolicyError::CircuitOpen | PolicyError::TooManyRequests | PolicyError::Operation(_) => {
+            Code::Unknown
+        }
+    }
+}
+
+fn write_code(cause: &WriteFailure) -> Code {
+    match cause.kind() {
+        WriteFailureKind::Conflict => Code::Aborted,
+        WriteFailureKind::InvalidEtag => Code::InvalidArgument,
+        WriteFailureKind::Internal => Code::Internal,
+    }
+}
+
+fn info(reason: &str) -> ErrorDetail {
+    ErrorInfo::new(reason, DOMAIN, []).into()
+}
+
+fn resource(store: &str) -> ErrorDetail {
+    ResourceInfo::new("state", store, "", "").into()
+}

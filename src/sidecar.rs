@@ -1,0 +1,3 @@
+//! Wires everything; start and shutdown order.
+
+pub mod options;

@@ -1,0 +1,86 @@
+//! What a sidecar is started with: every value parsed and checked, none of them raw.
+
+use std::{path::PathBuf, time::Duration};
+
+use crate::edge::token::ApiToken;
+
+/// What a sidecar is started with.
+#[derive(Clone, Debug)]
+pub struct SidecarOptions {
+    /// The id of the application it serves.
+    pub app_id: String,
+    /// The HTTP API's port; 0 for a free one.
+    pub http_port: u16,
+    /// The gRPC API's port; 0 for a free one.
+    pub grpc_port: u16,
+    /// The port for other sidecars, if one was asked for.
+    pub internal_grpc_port: Option<u16>,
+    /// The address for other sidecars; empty for all interfaces.
+    pub internal_grpc_listen_address: String,
+    /// The addresses of both APIs; empty for all interfaces, IPv4 and IPv6.
+    pub listen_addresses: Vec<String>,
+    /// Folders with resources.
+    pub resources_paths: Vec<PathBuf>,
+    /// Configuration files.
+    pub config_paths: Vec<PathBuf>,
+    /// How the application is reached.
+    pub app: AppChannel,
+    /// The greatest request or answer in bytes; `None` without a limit.
+    pub max_body_size: Option<usize>,
+    /// The greatest request head in bytes.
+    pub read_buffer_size: usize,
+    /// How long calls in flight may take at the end; `None` without a limit.
+    pub graceful_shutdown: Option<Duration>,
+    /// The secret that callers must present, if any.
+    pub api_token: Option<ApiToken>,
+    /// Whether wrong resources are logged and left out instead of refused.
+    pub lenient: bool,
+    /// Whether there is an in-memory store named `statestore` when no store was loaded.
+    pub embedded: bool,
+    /// How many threads serve calls; at least one.
+    pub data_plane_threads: usize,
+    /// `NAMESPACE` as it stands in the environment.
+    pub namespace: Option<String>,
+}
+
+/// How the application is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppChannel {
+    /// Its port, if it has one.
+    pub port: Option<u16>,
+    /// Its protocol.
+    pub protocol: AppProtocol,
+    /// Its host.
+    pub address: String,
+    /// How many calls it takes at once; -1 for any number.
+    pub max_concurrency: i32,
+}
+
+/// What an application speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AppProtocol {
+    /// HTTP/1.1 in clear.
+    #[default]
+    Http,
+    /// HTTP over TLS.
+    Https,
+    /// gRPC in clear.
+    Grpc,
+    /// gRPC over TLS.
+    Grpcs,
+    /// HTTP/2 in clear.
+    H2c,
+}
+
+impl AppProtocol {
+    /// Dapr's word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+            Self::Grpc => "grpc",
+            Self::Grpcs => "grpcs",
+            Self::H2c => "h2c",
+        }
+    }
+}
