@@ -152,9 +152,9 @@ fn problems_of_all_files_are_told_together() {
         .file("b.yaml", &resiliency("\n  policies:\n    timeouts: {t: soon}\n"))
         .file("c.yaml", &STORE.replace("state.redis", "state.mysql").replace("statestore", "c"));
     insta::assert_snapshot!(case.strict(), @r#"
+    refused config0.yaml:2:1: error loading configuration: not YAML: while parsing a node, did not find expected node content
     refused a.yaml:2:1: not YAML: while parsing a node, did not find expected node content
     refused b.yaml:7:19: spec.policies.timeouts.t: time: invalid duration "soon"; valid is a time such as 5s
     refused c.yaml:6:9: spec.type: couldn't find state store state.mysql/v1; served are state.redis and state.in-memory in version v1
-    refused config0.yaml:2:1: error loading configuration: not YAML: while parsing a node, did not find expected node content
     "#);
 }

@@ -55,6 +55,7 @@ fn a_secret_comes_from_the_environment_whatever_file_comes_first() {
         .file("z.yaml", ENVS)
         .variable("PASSWORD", "hunter2");
     assert!(has_password(&case, Strictness::Strict));
+    assert!(!format!("{:?}", case.loaded(Strictness::Strict)).contains("hunter2"));
     insta::assert_snapshot!(case.strict(), @"store statestore (state.redis/v1)");
 }
 
