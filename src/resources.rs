@@ -112,7 +112,7 @@ pub fn load(options: &LoadOptions<'_>) -> Result<Resources, LoadErrors> {
         *options;
     let mut report = Report::new(mode);
     let configuration = configuration::load(config_paths, environment, &mut report);
-    let documents = document::read_folders(resources_paths, &mut report);
+    let documents = document::read_folders(resources_paths, config_paths, &mut report);
     let resiliency = resiliency::load(&documents, app_id, &mut report);
     let sources = Sources {
         app_id,

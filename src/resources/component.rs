@@ -146,8 +146,11 @@ fn refuse_category(document: &Document, report: &mut Report) {
     if manifest.ignore_errors {
         return report.say(Level::Error, format!("Ignoring error processing component: {error}"));
     }
-    let meant = did_you_mean(kind_type, kinds::STATE_STORES);
     let served = listed(kinds::STATE_STORES);
+    if kind_type.is_empty() {
+        return report.refuse(manifest.type_place, format!("is missing; served are {served}"));
+    }
+    let meant = did_you_mean(kind_type, kinds::STATE_STORES);
     report.refuse(manifest.type_place, format!("{error}; served are {served}{meant}"));
 }
 

@@ -11,9 +11,6 @@ use crate::resources::fields::{Field, Fields, Findings, Letters, Quoting, Text};
 use crate::resources::report::{Level, Report};
 use crate::resources::yaml::{self, Malformed};
 
-#[cfg(test)]
-mod tests;
-
 /// The rate daprd samples at where none is given. It is so small that no trace is kept, but not
 /// zero: answers carry trace headers.
 const DEFAULT_SAMPLING_RATE: f64 = 0.0001;

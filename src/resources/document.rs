@@ -36,13 +36,22 @@ impl Document {
 }
 
 /// Reads the folders in their order, each folder's files in the order of their names.
-pub fn read_folders(folders: &[PathBuf], report: &mut Report) -> Vec<Document> {
+/// `configs` are the files that are read as Configurations, wherever they lie.
+pub fn read_folders(
+    folders: &[PathBuf],
+    configs: &[PathBuf],
+    report: &mut Report,
+) -> Vec<Document> {
+    let configs: Vec<PathBuf> =
+        configs.iter().filter_map(|path| fs::canonicalize(path).ok()).collect();
     let mut documents = Vec::new();
     for folder in folders {
         match yaml_files(folder, report) {
             Ok(files) => {
-                for file in files {
-                    read_file(&file, report, &mut documents);
+                for path in files {
+                    let is_config = fs::canonicalize(&path).is_ok_and(|it| configs.contains(&it));
+                    let file = SourceFile { path: &path, is_config };
+                    read_file(file, report, &mut documents);
                 }
             }
             // As daprd's loader without hot reload, Go's word for the system's error included.
@@ -92,7 +101,16 @@ fn yaml_files(folder: &Path, report: &mut Report) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn read_file(file: &Path, report: &mut Report, documents: &mut Vec<Document>) {
+/// A file of a resources folder.
+#[derive(Clone, Copy)]
+struct SourceFile<'a> {
+    path: &'a Path,
+    /// Whether it is a Configuration file of this sidecar, too.
+    is_config: bool,
+}
+
+fn read_file(source: SourceFile<'_>, report: &mut Report, documents: &mut Vec<Document>) {
+    let file = source.path;
     let text = match fs::read_to_string(file) {
         Ok(text) => text,
         Err(error) => {
@@ -113,7 +131,7 @@ fn read_file(file: &Path, report: &mut Report, documents: &mut Vec<Document>) {
         match yaml::parse(part, first_line) {
             Ok(None) => continue,
             Ok(Some(root)) => {
-                documents.extend(read_header(file, root, Turn::new(seen), report));
+                documents.extend(read_header(source, root, Turn::new(seen), report));
             }
             Err(yaml::Malformed { at, message }) => refuse_text(file, at, &message, report),
         }
@@ -151,8 +169,14 @@ fn refuse_text(file: &Path, at: Position, message: &str, report: &mut Report) {
     report.say(Level::Error, format!("Could not determine resource type: {error}"));
 }
 
-fn read_header(file: &Path, root: Node, turn: Turn, report: &mut Report) -> Option<Document> {
-    let mut findings = Findings::new(file, Quoting::Values, Letters::AnyCase);
+fn read_header(
+    source: SourceFile<'_>,
+    root: Node,
+    turn: Turn,
+    report: &mut Report,
+) -> Option<Document> {
+    let file = source.path;
+    let mut findings = Findings::new(file, Quoting::KindsOnly, Letters::AnyCase);
     let top = Field { path: String::new(), node: &root };
     let mut fields = top.fields(&mut findings);
     let at = root.at;
@@ -164,8 +188,18 @@ fn read_header(file: &Path, root: Node, turn: Turn, report: &mut Report) -> Opti
     let scopes = fields.texts("scopes", &mut findings);
     let shape = std::mem::take(&mut findings.shape);
 
-    let kind = Sorting { file, at, turn }.kind(api_version.as_ref(), kind.as_ref(), report)?;
-    if !refuse_shape(file, kind, shape, report) {
+    let Some(kind) = kind else {
+        let place = Place::new(file, at, "kind");
+        let missing = "is missing; served are Component and Resiliency".to_owned();
+        let missing = Problem { place: Some(place), message: missing };
+        // Of another shape it is not missing.
+        let problems = if shape.is_empty() { vec![missing] } else { shape };
+        report.ignored(problems);
+        return None;
+    };
+    let kind = Sorting { source, at, turn }.kind(api_version.as_ref(), &kind, report)?;
+    // A strict start goes on reading, to tell everything at once.
+    if !refuse_shape(file, kind, shape, report) && !report.is_strict() {
         return None;
     }
     let at = name.as_ref().map_or(at, |name| name.place.at);
@@ -205,6 +239,10 @@ pub fn refuse_shape(file: &Path, kind: Kind, shape: Vec<Problem>, report: &mut R
 fn has_legal_name(document: &Document, report: &mut Report) -> bool {
     let Document { file, kind, at, name, .. } = document;
     let flaw = match name.as_str() {
+        // A Resiliency's name is only shown.
+        name if *kind == Kind::Resiliency && !(name.is_empty() && report.is_strict()) => {
+            return true;
+        }
         // Nobody can call a store without a name, but daprd loads it.
         "" if report.is_strict() => "is missing".to_owned(),
         "." | ".." => format!("invalid name {name:?} for {kind:?}: it may not be '.' or '..'"),
@@ -227,29 +265,19 @@ fn has_legal_name(document: &Document, report: &mut Report) -> bool {
 
 /// A document on its way to its kind.
 struct Sorting<'a> {
-    file: &'a Path,
+    source: SourceFile<'a>,
     at: Position,
     turn: Turn,
 }
 
 impl Sorting<'_> {
     /// The kind, if it is one we serve. As in daprd both words must match letter for letter.
-    fn kind(
-        &self,
-        api_version: Option<&Text>,
-        kind: Option<&Text>,
-        report: &mut Report,
-    ) -> Option<Kind> {
+    fn kind(&self, api_version: Option<&Text>, kind: &Text, report: &mut Report) -> Option<Kind> {
         let version = api_version.map_or("", |text| text.text.as_str());
-        let Some(kind) = kind else {
-            let place = Place::new(self.file, self.at, "kind");
-            report.refuse_if_strict(place, "is missing; served are Component and Resiliency");
-            return None;
-        };
         match kinds::served(&kind.text) {
             Some(served) => self.served(served, version, api_version, report).then_some(served),
             None => {
-                refuse_kind(kind, version, report);
+                self.refuse(kind, version, report);
                 None
             }
         }
@@ -264,12 +292,12 @@ impl Sorting<'_> {
     ) -> bool {
         let place = match api_version {
             Some(text) => text.place.clone(),
-            None => Place::new(self.file, self.at, "apiVersion"),
+            None => Place::new(self.source.path, self.at, "apiVersion"),
         };
         if kind == Kind::Resiliency && !report.is_strict() {
             if self.turn == Turn::Later {
                 report.warn_at(
-                    &Place::new(self.file, self.at, ""),
+                    &Place::new(self.source.path, self.at, ""),
                     "this Resiliency is not loaded, because it is not the file's first document",
                 );
             }
@@ -285,25 +313,27 @@ impl Sorting<'_> {
         }
         version == API_VERSION
     }
-}
 
-/// Passes over a kind that is another program's or another product's part, and refuses one that
-/// was probably meant for us.
-fn refuse_kind(kind: &Text, version: &str, report: &mut Report) {
-    let Text { text, place } = kind;
-    if text == kinds::CONFIGURATION {
-        let message = "a Configuration in a resources folder has no effect; pass it with --config";
-        return report.warn_at(place, message);
+    /// Passes over a kind that is another program's or another product's part, and refuses one that
+    /// was probably meant for us.
+    fn refuse(&self, kind: &Text, version: &str, report: &mut Report) {
+        let Text { text, place } = kind;
+        if text == kinds::CONFIGURATION {
+            if !self.source.is_config {
+                report.warn_at(place, "has no effect in a resources folder; pass it with --config");
+            }
+            return;
+        }
+        if kinds::KNOWN_TO_DAPR.contains(&text.as_str()) {
+            return report.warn_at(place, format!("{text} is not served; the document is skipped"));
+        }
+        let meant = kinds::meant(text);
+        if meant.is_none() && !version.is_empty() && !version.starts_with("dapr.io/") {
+            let message = format!("{text} ({version}) is not Dapr's; the document is skipped");
+            return report.warn_at(place, message);
+        }
+        let hint = meant.map_or_else(String::new, |name| format!("; did you mean {name:?}?"));
+        let message = format!("unknown kind {text:?}; served are Component and Resiliency{hint}");
+        report.refuse_if_strict(place.clone(), message);
     }
-    if kinds::KNOWN_TO_DAPR.contains(&text.as_str()) {
-        return report.warn_at(place, format!("{text} is not served; the document is skipped"));
-    }
-    let meant = kinds::meant(text);
-    if meant.is_none() && !version.is_empty() && !version.starts_with("dapr.io/") {
-        let message = format!("{text} ({version}) is not Dapr's; the document is skipped");
-        return report.warn_at(place, message);
-    }
-    let hint = meant.map_or_else(String::new, |name| format!("; did you mean {name:?}?"));
-    let message = format!("unknown kind {text:?}; served are Component and Resiliency{hint}");
-    report.refuse_if_strict(place.clone(), message);
 }

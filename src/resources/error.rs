@@ -14,6 +14,7 @@ impl LoadErrors {
         let rank =
             |problem: &Problem| problem.place.as_ref().map(|place| (place.file.clone(), place.at));
         problems.sort_by_key(rank);
+        problems.dedup();
         Self(problems)
     }
 

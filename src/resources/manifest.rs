@@ -141,7 +141,9 @@ impl Manifest {
         spec.finish(&mut findings);
 
         let shape = std::mem::take(&mut findings.shape);
-        let readable = refuse_shape(&document.file, Kind::Component, shape, report);
+        // A strict start goes on reading, to tell everything at once.
+        let readable =
+            refuse_shape(&document.file, Kind::Component, shape, report) || report.is_strict();
         report.ignored(findings.ignored);
         let identity = Identity::of(document);
         readable.then_some(Self { identity, type_place, ignore_errors, entries, secret_store })

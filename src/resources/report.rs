@@ -69,7 +69,8 @@ impl Report {
     }
 
     /// What daprd passes over in silence: ends a strict start, else warnings.
-    pub fn ignored(&mut self, problems: Vec<Problem>) {
+    pub fn ignored(&mut self, mut problems: Vec<Problem>) {
+        problems.sort_by_key(|problem| problem.place.as_ref().map(|place| place.at));
         if self.is_strict() {
             self.problems.extend(problems);
         } else {

@@ -54,13 +54,14 @@ pub fn load(documents: &[Document], app_id: &str, report: &mut Report) -> Resili
     let mut targets = Vec::new();
     let mut names = Vec::new();
     for document in own {
-        let Some((policies, wanted)) = read(document, report) else { continue };
+        let Some(Read { policies, wanted, shape }) = read(document, report) else { continue };
         report.say(Level::Info, format!("Loading Resiliency configuration: {}", document.name));
         names.push(document.name.clone());
         let mut decoding = Decoding::new(&document.name);
         policies.decode(&mut decoding, &mut definitions, &mut ledger, report);
         wanted.decode(&mut decoding, report);
-        if !decoding.is_over {
+        // Where a policy could not be read, its name would only seem to be missing.
+        if !decoding.is_over && shape == Shape::Right {
             targets.push((document.name.clone(), wanted));
         }
     }
@@ -71,9 +72,22 @@ pub fn load(documents: &[Document], app_id: &str, report: &mut Report) -> Resili
     Resiliency { names, definitions, reaches }
 }
 
+/// A resource as written.
+struct Read {
+    policies: Policies,
+    wanted: Targets,
+    shape: Shape,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    Right,
+    Wrong,
+}
+
 /// Reads the document's shape; what it means comes later, because daprd gives a resource of a
 /// wrong shape up as a whole.
-fn read(document: &Document, report: &mut Report) -> Option<(Policies, Targets)> {
+fn read(document: &Document, report: &mut Report) -> Option<Read> {
     let mut findings = Findings::new(&document.file, Quoting::Values, Letters::AnyCase);
     let top = Field { path: String::new(), node: &document.root };
     let mut fields = top.fields(&mut findings);
@@ -83,13 +97,15 @@ fn read(document: &Document, report: &mut Report) -> Option<(Policies, Targets)>
     let mut spec = fields.map("spec", &mut findings);
     fields.finish(&mut findings);
     let policies = Policies::read(&mut spec, &mut findings);
-    let targets = Targets::read(&mut spec, &mut findings);
+    let wanted = Targets::read(&mut spec, &mut findings);
     spec.finish(&mut findings);
 
     let shape = std::mem::take(&mut findings.shape);
-    let readable = refuse_shape(&document.file, Kind::Resiliency, shape, report);
+    let is_right = refuse_shape(&document.file, Kind::Resiliency, shape, report);
     report.ignored(findings.ignored);
-    readable.then_some((policies, targets))
+    let shape = if is_right { Shape::Right } else { Shape::Wrong };
+    // A strict start goes on reading, to tell everything at once.
+    (is_right || report.is_strict()).then_some(Read { policies, wanted, shape })
 }
 
 /// How far the decoding of one resource got. daprd stops at the first bad policy and keeps what

@@ -9,9 +9,6 @@ use crate::resources::nearest::{did_you_mean, listed};
 use crate::resources::report::{Level, Report};
 use crate::resources::secrets::{SecretStore, is_own_setting};
 
-#[cfg(test)]
-mod tests;
-
 /// A setting with its value. It has no `Debug`: the value may be a secret.
 pub struct Setting {
     /// Its name as written.

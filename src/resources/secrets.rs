@@ -9,9 +9,6 @@ use serde_json::Value;
 use crate::resources::Environment;
 use crate::resources::document::reason;
 
-#[cfg(test)]
-mod tests;
-
 /// Where a component's secrets are. It has no `Debug`: it holds them.
 pub enum SecretStore {
     /// `secretstores.local.env`: the sidecar's own environment.

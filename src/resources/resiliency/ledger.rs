@@ -38,7 +38,7 @@ impl Ledger {
         };
         let (file, line) = (earlier.file.display(), earlier.at.line);
         let message =
-            format!("Resiliency {first:?} defines the same in {file}:{line}; valid is one of them");
+            format!("Resiliency {first:?} defines it too, in {file}:{line}; keep one of the two");
         report.refuse_if_strict(place.clone(), message);
     }
 }

@@ -45,16 +45,17 @@ pub fn resolve(
         ledger.note(Subject::Component, &name, resource, &place, report);
         if let Some(inbound) = &inbound {
             Names { definitions, crash: Crash::Never }.check(inbound, report);
-            if outbound.is_none() {
-                report.warn_at(
-                    &place,
-                    "has policies for inbound only: calls of this component run without policies, \
-                     default policies included",
-                );
-            }
         }
         let outbound = outbound.unwrap_or_default();
         Names { definitions, crash: Crash::AtFirstCall }.check(&outbound, report);
+        if outbound.is_empty() {
+            let what = if inbound.is_some() { "policies for inbound only" } else { "no policies" };
+            let message = format!(
+                "has {what}: calls of this component run without policies, default policies \
+                 included"
+            );
+            report.warn_at(&place, message);
+        }
         let text = |name: Option<Text>| name.map(|name| name.text);
         let target = OutboundTarget {
             timeout: text(outbound.timeout),

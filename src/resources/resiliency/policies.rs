@@ -218,6 +218,9 @@ impl Retry {
                 None
             }
         };
+        if let Some(backoff) = backoff {
+            self.warn_about_haste(backoff, report);
+        }
         check_codes(self.http_codes.as_ref(), matching::HTTP, &mut flaws);
         check_codes(self.grpc_codes.as_ref(), matching::GRPC, &mut flaws);
         // Negative is unlimited, and so is what nobody lives to see.
@@ -226,6 +229,17 @@ impl Retry {
         match backoff {
             Some(backoff) if flaws.is_empty() => Ok(RetryPolicy { backoff, max_retries }),
             _ => Err(flaws),
+        }
+    }
+
+    /// A pause of nothing is legal, and hammers a target that is down.
+    fn warn_about_haste(&self, backoff: Backoff, report: &mut Report) {
+        let (greatest, written) = match backoff {
+            Backoff::Constant { duration } => (duration, &self.duration),
+            Backoff::Exponential { max_interval } => (max_interval, &self.max_interval),
+        };
+        if let (true, Some(Text { place, .. })) = (greatest.is_zero(), written) {
+            report.warn_at(place, "leaves no pause: a target that is down is called without rest");
         }
     }
 

@@ -136,6 +136,12 @@ impl ComponentTarget {
 }
 
 impl PolicyNames {
+    /// Whether there is no name at all.
+    pub fn is_empty(&self) -> bool {
+        let Self { timeout, retry, circuit_breaker } = self;
+        timeout.is_none() && retry.is_none() && circuit_breaker.is_none()
+    }
+
     fn read(fields: &mut Fields<'_>, findings: &mut Findings<'_>) -> Self {
         // An empty name is no name, in daprd too.
         let mut name = |field| fields.text(field, findings).filter(|text| !text.text.is_empty());
