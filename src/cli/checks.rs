@@ -5,6 +5,7 @@ use std::{num::TryFromIntError, path::PathBuf, time::Duration};
 use crate::{
     edge::token::ApiToken,
     go_text::{atoi, parse_duration},
+    log::Level,
     sidecar::options::{AppChannel, AppProtocol, SidecarOptions},
 };
 
@@ -135,6 +136,7 @@ pub(super) fn options(
     typed: &Typed,
     shape: Shape,
     sizes: Sizes,
+    log_level: Level,
     environment: Lookup<'_>,
 ) -> Result<SidecarOptions, OptionsError> {
     let flags = &typed.flags;
@@ -165,6 +167,7 @@ pub(super) fn options(
         max_body_size: sizes.body,
         read_buffer_size: sizes.head,
         graceful_shutdown: grace(flags.dapr_graceful_shutdown_seconds),
+        log_level,
         api_token: environment("DAPR_API_TOKEN").as_deref().and_then(ApiToken::new),
         lenient: lenient(flags.lenient, shape, environment)?,
         embedded: flags.embedded || (shape == Shape::Run && resources_paths.is_empty()),

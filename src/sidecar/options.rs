@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::edge::token::ApiToken;
+use crate::{edge::token::ApiToken, log::Level};
 
 /// What a sidecar is started with.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub struct SidecarOptions {
     pub read_buffer_size: usize,
     /// How long calls in flight may take at the end; `None` without a limit.
     pub graceful_shutdown: Option<Duration>,
+    /// The least important level that is logged; the sidecar only tells it.
+    pub log_level: Level,
     /// The secret that callers must present, if any.
     pub api_token: Option<ApiToken>,
     /// Whether wrong resources are logged and left out instead of refused.

@@ -67,7 +67,10 @@ async fn set_etags_are_numbers_and_delete_etags_are_text() {
     write(&store, set("k", "3").etag("002")).await.unwrap();
     assert!(is_mismatch(&write(&store, set("k", "x").etag("-1")).await));
     let missing = write(&store, set("none", "x").etag(" 4")).await.unwrap_err();
-    assert_eq!(missing.to_string(), r#"invalid etag value: strconv.Atoi: parsing " 4": invalid syntax"#);
+    assert_eq!(
+        missing.to_string(),
+        r#"invalid etag value: strconv.Atoi: parsing " 4": invalid syntax"#
+    );
     for bad in ["4.0", "0x4", "1_0", "abc"] {
         let error = write(&store, set("k", "x").etag(bad)).await.unwrap_err();
         assert!(matches!(error, StoreError::EtagInvalid(_)), "{bad}: {error:?}");
@@ -140,7 +143,8 @@ async fn a_ttl_is_set_kept_and_removed() {
         assert_eq!(view.ask::<i64>(&["TTL", "k"]), -1);
     }
     let bad = write(&store, set("bad", "x").ttl("x")).await.unwrap_err();
-    let text = r#"failed to parse ttl from metadata: strconv.ParseInt: parsing "x": invalid syntax"#;
+    let text =
+        r#"failed to parse ttl from metadata: strconv.ParseInt: parsing "x": invalid syntax"#;
     assert_eq!(bad.to_string(), text);
     // The greatest Redis takes is stored with its TTL, and anything more is never sent.
     write(&store, set("far", "x").ttl("9223272036854775")).await.unwrap();

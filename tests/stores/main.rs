@@ -1,8 +1,12 @@
 //! The stores against what they stand for: a real redis-server, and memory.
 
+// Clippy knows only functions marked as tests, and what these call is as much a test.
+#![allow(clippy::unwrap_used)]
+
 mod acceptance;
 mod contract;
 mod layout;
 mod outage;
 mod redis;
 mod support;
+mod tls;

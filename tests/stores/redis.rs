@@ -2,10 +2,11 @@
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use tokio::time::Instant;
 
 /// A server of a test's own; killed when dropped.
 pub struct Server {
@@ -69,11 +70,6 @@ impl Server {
     /// Lets a frozen process go on.
     pub fn thaw(&self) {
         self.signal(Signal::SIGCONT);
-    }
-
-    /// The server's address.
-    pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
     }
 
     /// A connection to look at what is stored.
