@@ -10,6 +10,7 @@ use std::time::Duration;
 use fred::error::Error;
 use fred::interfaces::{HashesInterface, KeysInterface};
 use fred::types::Value;
+use futures_util::stream::{FuturesOrdered, StreamExt};
 use tokio::time::{Instant, timeout_at};
 
 use self::config::Dial;
@@ -100,8 +101,10 @@ impl RedisStore {
     async fn replicas(&self, deadline: Option<Instant>) -> Result<i64, String> {
         let ask = async {
             let connection = self.inner.main.connection().await?;
-            let updated = connection.replicas.update(&connection.client, &self.inner.replicas);
-            updated.await.map_err(|error| reply::lost_cause(&error))
+            let pulse = self.inner.main.queue.pulse();
+            let Connection { client, replicas, .. } = &*connection;
+            let updated = replicas.update(client, pulse, &self.inner.replicas).await;
+            updated.map_err(|error| reply::lost_cause(&error))
         };
         within(deadline, ask).await.unwrap_or_else(|| Err(TIMED_OUT.to_owned()))?;
         Ok(self.inner.replicas.get())
@@ -221,7 +224,21 @@ impl StateStore for RedisStore {
     }
 
     async fn get_many(&self, keys: &[StoredKey]) -> Vec<Result<Option<Entry>, StoreError>> {
-        futures_util::future::join_all(keys.iter().map(|key| self.get(key))).await
+        let mut answers = Vec::with_capacity(keys.len());
+        let mut left = keys.iter();
+        let mut reads = FuturesOrdered::new();
+        loop {
+            // Each read under way takes memory, so only those that could be on the wire are.
+            while reads.len() < connection::READS
+                && let Some(key) = left.next()
+            {
+                reads.push_back(self.get(key));
+            }
+            match reads.next().await {
+                Some(answer) => answers.push(answer),
+                None => return answers,
+            }
+        }
     }
 
     async fn write(&self, writes: &[Prepared]) -> Vec<Result<(), StoreError>> {

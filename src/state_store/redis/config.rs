@@ -31,7 +31,7 @@ impl Dial {
 
     /// How long a try to connect may take in all.
     pub(super) fn budget(&self) -> Duration {
-        self.settings.connect_timeout + SETUP + SETUP
+        self.settings.connect_timeout + SETUP
     }
 }
 

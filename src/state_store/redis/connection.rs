@@ -22,15 +22,14 @@ use super::replicas::Replicas;
 use super::reply;
 
 /// How many reads may be on the wire at once.
-const READS: usize = 256;
+pub(super) const READS: usize = 128;
 /// How long a suspected connection has to answer.
 const GRACE: Duration = Duration::from_millis(800);
 /// The least time between two tries to connect, whoever asks.
 const MIN_GAP: Duration = Duration::from_millis(50);
-/// A connection that lived so long shows that the server is well: the back-off starts anew.
-const STABLE: Duration = Duration::from_secs(5);
-/// A younger connection is not replaced by another: it would say the same.
-const MIN_LIFE: Duration = Duration::from_secs(2);
+/// A connection that lived so long shows that the server is well: the back-off starts anew. A
+/// younger one is not replaced for what the server said: the next would hear the same.
+const SETTLED: Duration = Duration::from_secs(2);
 
 /// Commands of one kind on their way to Redis, with a connection of their own.
 #[derive(Debug)]
@@ -38,7 +37,6 @@ pub(super) struct Lane {
     pub(super) queue: Queue,
     door: watch::Sender<Door>,
     wanted: Notify,
-    retired: Notify,
 }
 
 /// Whether there is a connection.
@@ -57,6 +55,7 @@ pub(super) struct Connection {
     pub(super) client: Client,
     pub(super) replicas: Replicas,
     reads: Semaphore,
+    retired: Notify,
 }
 
 /// A task that ends when its handle is dropped.
@@ -90,7 +89,6 @@ impl Lane {
             queue: Queue::default(),
             door: watch::Sender::new(Door::Opening),
             wanted: Notify::new(),
-            retired: Notify::new(),
         })
     }
 
@@ -127,8 +125,10 @@ impl Lane {
 
     /// Hears what the server said: some answers mean that another connection may do better.
     pub(super) fn heard(&self, text: &str) {
-        if reply::wants_new_connection(text) {
-            self.retired.notify_one();
+        if reply::wants_new_connection(text)
+            && let Door::Open(connection) = &*self.door.borrow()
+        {
+            connection.retired.notify_one();
         }
     }
 
@@ -170,13 +170,23 @@ impl Lane {
                         reporter.up(&address);
                     }
                     let end = self.serve(client, life, &confirm).await;
-                    if tried.elapsed() >= STABLE {
+                    let settled = tried.elapsed() >= SETTLED;
+                    if settled {
                         pauses = Pauses::default();
                     }
                     match end {
                         End::Retired => continue,
+                        End::Broken(cause) if settled => {
+                            // An idle connection that was closed is replaced before anyone needs
+                            // it: who calls meanwhile waits for the outcome of one try.
+                            if let Some(reporter) = &reporter {
+                                reporter.down(&address, &cause);
+                            }
+                            self.replace();
+                            continue;
+                        }
                         End::Broken(cause) => cause,
-                        End::Stalled => "i/o timeout: the server stopped answering".to_owned(),
+                        End::Stalled => reply::TIMED_OUT.to_owned(),
                     }
                 }
                 Err(cause) => cause,
@@ -204,35 +214,30 @@ impl Lane {
         mut life: Task<Result<(), Error>>,
         confirm: &Confirm,
     ) -> End {
-        let born = Instant::now();
         let connection = Arc::new(Connection {
             client: client.clone(),
             replicas: Replicas::default(),
             reads: Semaphore::new(READS),
+            retired: Notify::new(),
         });
-        self.open(connection);
+        self.open(connection.clone());
         let pulse = self.queue.pulse();
         let probe = || async { answers(client.ping::<Value>(None).await) };
-        let end = tokio::select! {
+        tokio::select! {
             biased;
             never = pump(self, &client, confirm) => match never {},
             ended = &mut life.0 => End::Broken(lost_cause(ended)),
             () = pulse.stalled(GRACE + confirm.patience(), probe) => End::Stalled,
-            () = self.retire(born) => End::Retired,
-        };
-        match &end {
-            End::Retired => self.replace(),
-            End::Broken(cause) => self.shut(cause),
-            End::Stalled => self.shut("i/o timeout"),
+            () = self.retire(&connection) => End::Retired,
         }
-        end
     }
 
     /// Returns when the connection should make way for another and nothing is on the wire.
-    async fn retire(&self, born: Instant) {
+    async fn retire(&self, connection: &Connection) {
         const DRAIN: Duration = Duration::from_millis(250);
-        self.retired.notified().await;
-        sleep_until(born + MIN_LIFE).await;
+        let settled = Instant::now() + SETTLED;
+        connection.retired.notified().await;
+        sleep_until(settled).await;
         self.replace();
         // What is still on the wire then is lost with the connection.
         let _ = timeout(DRAIN, self.queue.pulse().drained()).await;

@@ -67,12 +67,14 @@ pub(super) async fn pump(lane: &Lane, client: &Client, confirm: &Confirm) -> Inf
         tokio::select! {
             biased;
             Some((batch, replies)) = on_wire.next(), if !on_wire.is_empty() => {
-                // While this one is sent again, nothing later is: the order stays.
-                let replies = match replies.script {
-                    Err(error) if reply::is_unknown_script(&error) => {
-                        call(lane, client, confirm, &batch, Form::Text).await
+                let (batch, replies) = match &replies.script {
+                    // While this one is sent again, nothing later is: the order stays.
+                    Err(error) if reply::is_unknown_script(error) => {
+                        let batch = batch.without_those_who_left();
+                        let replies = call(lane, client, confirm, &batch, Form::Text).await;
+                        (batch, replies)
                     }
-                    script => Replies { script, ..replies },
+                    Ok(_) | Err(_) => (batch, replies),
                 };
                 finish(lane, batch, replies);
             }
@@ -140,7 +142,7 @@ async fn call(
 }
 
 /// Tells the watchdog how a command on the wire ended.
-pub(super) fn settle(on_wire: OnWire<'_>, reply: &Result<Value, Error>) {
+pub(super) fn settle<T>(on_wire: OnWire<'_>, reply: &Result<T, Error>) {
     match reply {
         Ok(_) => on_wire.answered(),
         Err(error) if reply::is_server_text(error.details()) => on_wire.answered(),

@@ -58,6 +58,22 @@ pub(super) enum Batch {
     },
 }
 
+impl Batch {
+    /// The batch as it has to be sent a second time, when the first was not carried out.
+    pub(super) fn without_those_who_left(self) -> Self {
+        match self {
+            Self::Writes(mut writes) => {
+                writes.retain(|(_, answer)| !answer.is_closed());
+                Self::Writes(writes)
+            }
+            Self::Transaction { answer, .. } if answer.is_closed() => {
+                Self::Transaction { writes: Vec::new(), answer }
+            }
+            Self::Transaction { .. } => self,
+        }
+    }
+}
+
 impl Queue {
     /// The signs of life of the connection this queue feeds.
     pub(super) fn pulse(&self) -> &Pulse {

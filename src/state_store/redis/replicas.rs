@@ -12,6 +12,9 @@ use fred::types::InfoKind;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
+use super::pump;
+use super::watchdog::Pulse;
+
 /// How old a count may be before it is asked for again.
 const FRESH: Duration = Duration::from_secs(5);
 
@@ -39,14 +42,20 @@ pub(super) struct Replicas {
 impl Replicas {
     /// Brings `count` up to date: the first time on a connection the answer is waited for, later
     /// it is asked for in the background, now and then.
-    pub(super) async fn update(&self, client: &Client, count: &Arc<Count>) -> Result<(), Error> {
-        let asked = self
-            .asked
-            .get_or_try_init(|| async {
-                count.set(ask(client).await?);
-                Ok::<_, Error>(Mutex::new(Instant::now()))
-            })
-            .await?;
+    pub(super) async fn update(
+        &self,
+        client: &Client,
+        pulse: &Pulse,
+        count: &Arc<Count>,
+    ) -> Result<(), Error> {
+        let first = || async {
+            let on_wire = pulse.hand_over();
+            let number = ask(client).await;
+            pump::settle(on_wire, &number);
+            count.set(number?);
+            Ok::<_, Error>(Mutex::new(Instant::now()))
+        };
+        let asked = self.asked.get_or_try_init(first).await?;
         let mut asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
         if asked.elapsed() >= FRESH {
             *asked = Instant::now();

@@ -11,6 +11,9 @@ mod tests;
 /// The text of an attempt whose time was over.
 pub(super) const TIMED_OUT: &str = "i/o timeout";
 
+/// What stands before the cause when a name could not be looked up.
+const LOOKUP: &str = "lookup: ";
+
 /// How one write ended, as far as the connection knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -113,7 +116,7 @@ fn verdict(answer: Value) -> Verdict {
 
 /// The entry in the fields of a hash; none of them means that there is no key.
 pub(super) fn entry(mut fields: Map) -> Result<Option<Entry>, StoreError> {
-    if fields.len() == 0 {
+    if fields.is_empty() {
         return Ok(None);
     }
     let mut take = |name: &'static str| fields.remove(&name.into());
@@ -159,9 +162,11 @@ pub(super) fn connect_cause(address: &str, error: &Error) -> String {
         ErrorKind::Timeout => format!("dial tcp {address}: i/o timeout"),
         ErrorKind::IO | ErrorKind::Tls => {
             let cause = cause_of(error);
+            if let Some(cause) = cause.strip_prefix(LOOKUP) {
+                return format!("dial tcp: lookup {address}: {cause}");
+            }
             match cause.as_str() {
                 "EOF" => cause,
-                _ if cause.starts_with("lookup") => format!("dial tcp: {cause}"),
                 _ if cause.starts_with("tls:") => format!("dial tcp {address}: {cause}"),
                 _ => format!("dial tcp {address}: connect: {cause}"),
             }
@@ -190,7 +195,7 @@ fn cause_of(error: &Error) -> String {
         return message.to_lowercase();
     }
     if let Some(message) = between(text, "failed to lookup address information: ", "\"") {
-        return format!("lookup: {}", message.to_lowercase());
+        return format!("{LOOKUP}{}", message.to_lowercase());
     }
     if let Some(cause) = between(text, "error: ", " }") {
         return format!("tls: {cause}");

@@ -11,7 +11,7 @@ use super::reply::Scope;
 pub(super) const WRITE: &str = include_str!("write.lua");
 
 /// The script's name in Redis, which is the SHA-1 of its text; a test compares them.
-pub(super) const WRITE_SHA: &str = "3fbf18d77642146b19cd78dcb02c8a7a4d81bb0e";
+pub(super) const WRITE_SHA: &str = "63149287505bc188c41e1fdf615709ea2af969cf";
 
 /// The keys and arguments of one call of the script.
 pub(super) fn arguments<'w>(
@@ -61,5 +61,23 @@ fn version(expected: &Expected) -> Value {
         Expected::Any => Value::from_static_str("0"),
         Expected::Version(number) => Value::String(number.to_string().into()),
         Expected::Text(text) => Value::String(text.as_str().into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+
+    use super::{WRITE, WRITE_SHA};
+
+    #[test]
+    fn the_scripts_name_is_the_hash_of_its_text() {
+        let mut child =
+            Command::new("sha1sum").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(WRITE.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let hash = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(hash.split(' ').next(), Some(WRITE_SHA));
     }
 }

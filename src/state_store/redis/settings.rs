@@ -80,7 +80,7 @@ impl RedisSettings {
         let settings = Self {
             host: address.host,
             port: address.port,
-            username: fields.text("redisUsername"),
+            username: read_username(&mut fields),
             password: fields.text("redisPassword"),
             database: read_database(&mut fields),
             tls: read_tls(&mut fields),
@@ -118,6 +118,14 @@ impl fmt::Debug for RedisSettings {
             .field("default_ttl", &self.default_ttl)
             .finish()
     }
+}
+
+fn read_username(fields: &mut Fields) -> Option<String> {
+    let username = fields.text("redisUsername")?;
+    if fields.text("redisPassword").is_none() {
+        fields.without_effect("redisUsername", "has no effect without redisPassword");
+    }
+    Some(username)
 }
 
 fn read_database(fields: &mut Fields) -> u8 {

@@ -174,3 +174,81 @@ impl Drop for OnWire<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const GRACE: Duration = Duration::from_millis(800);
+
+    async fn silent() -> bool {
+        std::future::pending().await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_suspected_connection_that_stays_silent_is_dead_after_the_grace() {
+        let pulse = Pulse::default();
+        drop(pulse.hand_over());
+        let begun = Instant::now();
+        pulse.stalled(GRACE, silent).await;
+        assert_eq!(begun.elapsed(), GRACE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn any_answer_ends_the_suspicion() {
+        let pulse = Pulse::default();
+        let dead = pulse.stalled(GRACE, silent);
+        let living = async {
+            for _ in 0..50 {
+                drop(pulse.hand_over());
+                sleep(GRACE / 2).await;
+                pulse.hand_over().answered();
+                sleep(GRACE).await;
+            }
+        };
+        tokio::select! {
+            () = dead => panic!("a living connection was given up"),
+            () = living => {}
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_answers_the_probe_lives() {
+        let pulse = Pulse::default();
+        pulse.suspect();
+        let probe = || async {
+            sleep(GRACE / 2).await;
+            true
+        };
+        assert!(timeout(GRACE * 100, pulse.stalled(GRACE, probe)).await.is_err());
+        assert!(!pulse.is_suspected());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_asked_for_a_sign_of_life() {
+        let pulse = Pulse::default();
+        let begun = Instant::now();
+        pulse.stalled(GRACE, silent).await;
+        assert_eq!(begun.elapsed(), SILENCE + GRACE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_second_doubt_has_a_grace_of_its_own() {
+        let pulse = Pulse::default();
+        let begun = Instant::now();
+        let doubts = async {
+            pulse.suspect();
+            sleep(GRACE / 2).await;
+            pulse.beat();
+            pulse.suspect();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = doubts => {}
+            () = pulse.stalled(GRACE, silent) => {}
+        }
+        assert_eq!(begun.elapsed(), GRACE / 2 + GRACE);
+    }
+}

@@ -14,9 +14,16 @@ local function failed(reply)
   return type(reply) == 'table' and reply.err
 end
 
-local function is_document(key)
+-- The answer for a key that is no hash, if it must not be touched.
+local function untouchable(key, problem)
+  if not string.find(problem, WRONG_TYPE, 1, true) then
+    return problem
+  end
   local kind = redis.pcall('TYPE', key)
-  return kind.ok == DOCUMENT
+  if kind.ok == DOCUMENT then
+    return -1
+  end
+  return failed(kind)
 end
 
 -- Whether EXPIRE or PERSIST would be let through, asked before anything is written.
@@ -60,11 +67,9 @@ local function set(key, data, flag, wanted, ttl)
   local foreign = failed(found)
   local version, sticky
   if foreign then
-    if not string.find(foreign, WRONG_TYPE, 1, true) then
-      return foreign
-    end
-    if is_document(key) then
-      return -1
+    local answer = untouchable(key, foreign)
+    if answer then
+      return answer
     end
   else
     version, sticky = found[1], found[2]
@@ -111,11 +116,9 @@ local function delete(key, wanted)
     local version = redis.pcall('HGET', key, 'version')
     local foreign = failed(version)
     if foreign then
-      if not string.find(foreign, WRONG_TYPE, 1, true) then
-        return foreign
-      end
-      if is_document(key) then
-        return -1
+      local answer = untouchable(key, foreign)
+      if answer then
+        return answer
       end
     elseif version and version ~= '' and version ~= wanted then
       return 0
