@@ -199,7 +199,7 @@ impl Typed {
                 file: self.flags.log_file.clone(),
                 app_id: self.flags.app_id.clone(),
             },
-            options: checks::options(self, shape, sizes, level, environment),
+            options: checks::options(self, level, shape, sizes, environment),
             metrics_port: scope::value(&self.matches, "metrics-port").to_owned(),
             notes: Notes::about(&self.given, &self.matches),
             deprecations: deprecated

@@ -8,7 +8,7 @@ mod wait;
 
 use std::{
     ffi::OsString,
-    io::{self, IsTerminal as _},
+    io::{self, IsTerminal as _, Write as _},
 };
 
 use crate::{
@@ -32,14 +32,14 @@ const WRONG_USAGE: ExitCode = 2;
 pub fn execute(command: Command) -> ExitCode {
     match command {
         Command::Version => {
-            println!("{DAPR_VERSION}");
+            print(&format!("{DAPR_VERSION}\n"));
             SUCCESS
         }
         Command::BuildInfo => {
-            println!("Version: {DAPR_VERSION}");
-            println!("Git Commit: outrigger-{OUTRIGGER_VERSION}");
-            println!("Git Version: v{DAPR_VERSION}");
-            println!("Outrigger: {OUTRIGGER_VERSION}");
+            print(&format!(
+                "Version: {DAPR_VERSION}\nGit Commit: outrigger-{OUTRIGGER_VERSION}\n\
+                 Git Version: v{DAPR_VERSION}\nOutrigger: {OUTRIGGER_VERSION}\n"
+            ));
             SUCCESS
         }
         Command::Wait { http_port } => {
@@ -55,11 +55,11 @@ pub fn execute(command: Command) -> ExitCode {
 pub fn refuse(error: CliError) -> ExitCode {
     match error {
         CliError::Help(text) => {
-            print!("{text}");
+            print(&text);
             SUCCESS
         }
         CliError::Usage { usage, message } => {
-            eprintln!("{usage}\n{message}");
+            complain(&format!("{usage}\n{message}"));
             WRONG_USAGE
         }
         CliError::Fatal(text) => fail_before_the_log(&text),
@@ -74,7 +74,7 @@ enum Task {
 fn launch_sidecar(launch: Launch, task: Task) -> ExitCode {
     let Launch { log, options, metrics_port, notes, deprecations } = launch;
     for line in deprecations {
-        eprintln!("{line}");
+        complain(&line);
     }
     let log = match start_log(log) {
         Ok(log) => log,
@@ -147,9 +147,19 @@ fn fail_before_the_log(text: &str) -> ExitCode {
         Ok(_flushed_when_dropped) => {
             tracing::error!(target: "dapr.runtime", fatal = true, "{text}");
         }
-        Err(error) => eprintln!("{error}\n{text}"),
+        Err(error) => complain(&format!("{error}\n{text}")),
     }
     FAILED
+}
+
+/// Unlike std's macro it does not panic when nobody reads.
+fn print(text: &str) {
+    let _ = io::stdout().write_all(text.as_bytes());
+}
+
+/// A line on standard error, if somebody reads there.
+fn complain(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 fn tell_notes(notes: &Notes) {

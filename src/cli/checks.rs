@@ -134,9 +134,9 @@ fn size(flag: &str, text: &str) -> Result<i64, String> {
 /// Checks everything and makes the options.
 pub(super) fn options(
     typed: &Typed,
+    log_level: Level,
     shape: Shape,
     sizes: Sizes,
-    log_level: Level,
     environment: Lookup<'_>,
 ) -> Result<SidecarOptions, OptionsError> {
     let flags = &typed.flags;
@@ -167,12 +167,12 @@ pub(super) fn options(
         max_body_size: sizes.body,
         read_buffer_size: sizes.head,
         graceful_shutdown: grace(flags.dapr_graceful_shutdown_seconds),
-        log_level,
         api_token: environment("DAPR_API_TOKEN").as_deref().and_then(ApiToken::new),
         lenient: lenient(flags.lenient, shape, environment)?,
         embedded: flags.embedded || (shape == Shape::Run && resources_paths.is_empty()),
         resources_paths,
         data_plane_threads: data_plane_threads(flags.data_plane_threads)?,
+        log_level,
         namespace: environment("NAMESPACE"),
     })
 }

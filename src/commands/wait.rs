@@ -9,6 +9,8 @@ use std::{
 
 use tokio::time::Instant;
 
+use super::complain;
+
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(100);
 const ANSWER_PATIENCE: Duration = Duration::from_millis(500);
@@ -17,10 +19,12 @@ const ANSWER_PATIENCE: Duration = Duration::from_millis(500);
 /// no failure from it either way; what happened is said on standard error.
 pub(super) fn wait(http_port: &str) {
     let url = format!("http://localhost:{http_port}/v1.0/healthz/outbound");
-    eprintln!("waiting for a sidecar at {url}");
+    complain(&format!("waiting for a sidecar at {url}"));
     match poll(http_port, PATIENCE) {
-        Ok(()) => eprintln!("the sidecar is ready"),
-        Err(problem) => eprintln!("the sidecar is not ready after {PATIENCE:?}: {problem}"),
+        Ok(()) => complain("the sidecar is ready"),
+        Err(problem) => {
+            complain(&format!("the sidecar is not ready after {PATIENCE:?}: {problem}"))
+        }
     }
 }
 

@@ -31,8 +31,6 @@ pub struct SidecarOptions {
     pub read_buffer_size: usize,
     /// How long calls in flight may take at the end; `None` without a limit.
     pub graceful_shutdown: Option<Duration>,
-    /// The least important level that is logged; the sidecar only tells it.
-    pub log_level: Level,
     /// The secret that callers must present, if any.
     pub api_token: Option<ApiToken>,
     /// Whether wrong resources are logged and left out instead of refused.
@@ -41,6 +39,8 @@ pub struct SidecarOptions {
     pub embedded: bool,
     /// How many threads serve calls; at least one.
     pub data_plane_threads: usize,
+    /// The least important level that is logged; the start says so.
+    pub log_level: Level,
     /// `NAMESPACE` as it stands in the environment.
     pub namespace: Option<String>,
 }
