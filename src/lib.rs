@@ -42,6 +42,7 @@ pub mod http;
 pub mod log;
 pub mod proto;
 pub mod resiliency;
+pub mod resources;
 pub mod sidecar;
 pub mod state_store;
 pub mod version;

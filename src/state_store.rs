@@ -13,7 +13,7 @@ pub mod in_memory;
 pub mod redis;
 
 /// A key as it stands in the store, prefix included. Only `api/key.rs` makes one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StoredKey(String);
 
 impl StoredKey {
