@@ -31,8 +31,10 @@
 //!    drops a handler's future when its client hangs up.
 
 pub mod api;
+pub mod app_process;
 pub mod call;
 pub mod cli;
+pub mod commands;
 pub mod edge;
 pub mod go_text;
 pub mod grpc;
