@@ -1,6 +1,5 @@
 //! Components: which documents become stores, and with what settings.
 
-
 use crate::api::key::KeyPrefix;
 use crate::resources::configuration::Configuration;
 use crate::resources::document::Document;

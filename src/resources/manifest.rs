@@ -10,7 +10,6 @@ use crate::resources::kinds::Kind;
 use crate::resources::report::{Level, Notice, Report};
 use crate::resources::yaml::{Node, Value};
 
-
 /// What Kubernetes may put into `metadata`.
 const OBJECT_FIELDS: [&str; 13] = [
     "name",

@@ -11,8 +11,6 @@ fn a_redis_store_loads_with_its_settings() {
     let resources = case.loaded(Strictness::Strict);
     let [component] = resources.components.as_slice() else { panic!("one store") };
     assert_eq!(component.log_name(), "statestore (state.redis/v1)");
-    assert!(!component.ignore_errors);
-    assert_eq!(component.init_timeout, std::time::Duration::from_secs(5));
     let StoreSettings::Redis(settings) = &component.store else { panic!("Redis") };
     assert_eq!(settings.address(), "localhost:6379");
     insta::assert_snapshot!(case.strict(), @"store statestore (state.redis/v1)");
@@ -376,14 +374,11 @@ fn denied_types_are_left_out_with_daprds_warning() {
 }
 
 #[test]
-fn the_time_to_open_a_store_is_read_as_go_does() {
-    let timeout = |text: &str| STORE.replace("spec:", &format!("spec:\n  initTimeout: {text}"));
-    let seconds = |text: &str| {
-        let case = Case::of(&timeout(text));
-        case.loaded(Strictness::Lenient).components[0].init_timeout.as_secs_f64()
-    };
-    assert_eq!(seconds("1m"), 60.0);
-    assert_eq!(seconds("\"\""), 5.0);
-    assert_eq!(seconds("-1s"), 5.0);
-    insta::assert_snapshot!(Case::of(&timeout("-1s")).strict(), @"refused r.yaml:6:16: spec.initTimeout: must be more than zero; valid is a time such as 5s");
+fn the_time_to_open_a_store_is_checked_and_of_no_effect() {
+    let timeout =
+        |text: &str| Case::of(&STORE.replace("spec:", &format!("spec:\n  initTimeout: {text}")));
+    assert_eq!(timeout("1m").loaded(Strictness::Strict).components.len(), 1);
+    assert_eq!(timeout("\"\"").loaded(Strictness::Strict).components.len(), 1);
+    assert_eq!(timeout("-1s").loaded(Strictness::Lenient).components.len(), 1);
+    insta::assert_snapshot!(timeout("-1s").strict(), @"refused r.yaml:6:16: spec.initTimeout: must be more than zero; valid is a time such as 5s");
 }
