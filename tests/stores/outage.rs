@@ -55,6 +55,29 @@ async fn redis_down_at_start_fails_at_once_and_is_found_when_it_comes() {
 }
 
 #[tokio::test]
+async fn a_server_that_accepts_and_says_nothing_is_no_connection() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut server = Server::stopped(&[]);
+    server.port = silent.local_addr().unwrap().port();
+    let store = store_with(&server, &[("readTimeout", "200")]);
+    let begun = Instant::now();
+    let first = store.get(&key("k")).await.unwrap_err();
+    assert_eq!(first, StoreError::Unreachable("i/o timeout".to_owned()));
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    let dial = format!("dial tcp localhost:{}: i/o timeout", server.port);
+    eventually("the try to connect is given up", || async {
+        store.get(&key("k")).await == Err(StoreError::Unreachable(dial.clone()))
+    })
+    .await;
+    let begun = Instant::now();
+    assert!(write(&store, set("k", "1")).await.is_err());
+    assert!(begun.elapsed() < Duration::from_millis(100), "{:?}", begun.elapsed());
+    drop(silent);
+    server.run();
+    eventually("saved", || async { write(&store, set("k", "1")).await.is_ok() }).await;
+}
+
+#[tokio::test]
 async fn a_killed_and_restarted_redis_is_found_again() {
     let mut server = Server::start_with(&["--appendonly", "yes", "--appendfsync", "always"]);
     let store = store_on(&server);
