@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 
 use crate::harness::{
-    canary, eventually, http,
+    eventually, http,
     redis::Redis,
     sidecar::{APP_ID, Setup, order_processor},
 };
