@@ -31,8 +31,10 @@
 //!    drops a handler's future when its client hangs up.
 
 pub mod api;
+pub mod app_process;
 pub mod call;
 pub mod cli;
+pub mod commands;
 pub mod edge;
 pub mod go_text;
 pub mod grpc;
@@ -40,6 +42,7 @@ pub mod http;
 pub mod log;
 pub mod proto;
 pub mod resiliency;
+pub mod resources;
 pub mod sidecar;
 pub mod state_store;
 pub mod version;

@@ -1,3 +1,226 @@
-//! Wires everything; start and shutdown order.
+//! The composition root: loads, binds, starts the threads, and ends them in order.
 
+mod announce;
+mod app_port;
+mod data_plane;
 pub mod options;
+mod stores;
+
+use std::{io, sync::Arc, time::Duration};
+
+use tokio::{task::JoinHandle, time::Instant};
+
+use crate::{
+    api::{
+        key::KeyPrefix,
+        metadata::{AppConnection, Health, Identity, MetadataApi, ShutdownHandle, ShutdownRequest},
+    },
+    edge::{
+        drain::Drain,
+        listener::{BindError, Listener},
+    },
+    resources::{
+        self, Component, Environment, LoadErrors, LoadOptions, Resources, StoreSettings, Strictness,
+    },
+    sidecar::{
+        data_plane::{DataPlane, Listeners, Parts},
+        options::{AppChannel, SidecarOptions},
+        stores::Stores,
+    },
+    version::DAPR_VERSION,
+};
+
+/// A sidecar that serves.
+pub struct Running {
+    /// The gRPC API's port.
+    pub grpc_port: u16,
+    /// The HTTP API's port.
+    pub http_port: u16,
+    grace: Option<Duration>,
+    parts: Parts,
+    planes: Vec<DataPlane>,
+    /// Waits for the application to listen, if it is to.
+    app_watch: Option<JoinHandle<()>>,
+}
+
+/// Why a sidecar did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The resources are wrong; every problem is told.
+    #[error(transparent)]
+    Resources(#[from] LoadErrors),
+    /// A port could not be opened.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// A thread could not be started.
+    #[error("failed to start a data-plane thread: {0}")]
+    Thread(#[from] io::Error),
+}
+
+/// How a sidecar ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShutdownOutcome {
+    /// Every call in flight was answered.
+    Graceful,
+    /// Calls were still in flight when the grace was over.
+    GraceExceeded,
+}
+
+/// Loads the resources, opens the ports and serves. Nothing is opened when a resource is wrong; no
+/// store needs to be there.
+pub async fn start(
+    options: &SidecarOptions,
+    environment: &dyn Environment,
+) -> Result<Running, StartError> {
+    let began = Instant::now();
+    announce::starting(options);
+    let resources = load(options, environment)?;
+    let stores = Stores::new(resources.components, &resources.policies);
+    let listeners = bind(options)?;
+    let identity = identity(options, &stores, &resources.resiliency_names);
+    let report = stores.clone();
+    let parts = Parts {
+        metadata: MetadataApi::new(identity, Arc::new(move |extended| report.report(extended))),
+        stores,
+        health: Health::starting(&options.app_id),
+        shutdown: ShutdownHandle::default(),
+        drain: Drain::default(),
+        token: options.api_token.clone(),
+        max_body_size: options.max_body_size,
+        read_buffer_size: options.read_buffer_size,
+        tracing: resources.configuration.sampling_rate != 0.0,
+    };
+    let (grpc_port, http_port) = (listeners.grpc.port(), listeners.http.port());
+    announce::loaded(&parts.stores);
+    let planes = start_planes(options.data_plane_threads, listeners, &parts).await?;
+    announce::listening(options, grpc_port, http_port);
+    parts.health.set_outbound_ready();
+    let app_watch = watch_app(&options.app, &parts.health);
+    announce::running(began);
+    let grace = options.graceful_shutdown;
+    Ok(Running { grpc_port, http_port, grace, parts, planes, app_watch })
+}
+
+impl Running {
+    /// Remembers a word about this sidecar, as a PUT of metadata would.
+    pub fn set_metadata(&self, key: &str, value: &str) {
+        self.parts.metadata.set(key.to_owned(), value.to_owned());
+    }
+
+    /// Resolves when a caller of the Shutdown API wants the sidecar to end.
+    pub async fn shutdown_requested(&self) -> ShutdownRequest {
+        self.parts.shutdown.requested().await
+    }
+
+    /// Stops accepting, waits for the calls in flight as long as the grace allows, then ends.
+    pub async fn shutdown(self) -> ShutdownOutcome {
+        announce::ending();
+        self.parts.health.set_draining();
+        if let Some(watch) = &self.app_watch {
+            watch.abort();
+        }
+        let idle = self.parts.drain.idle();
+        match self.grace {
+            None => idle.await,
+            Some(grace) => {
+                if tokio::time::timeout(grace, idle).await.is_err() {
+                    return ShutdownOutcome::GraceExceeded;
+                }
+            }
+        }
+        announce::closing(&self.parts.stores, self.http_port);
+        drop(self.planes);
+        announce::ended();
+        ShutdownOutcome::Graceful
+    }
+}
+
+fn load(options: &SidecarOptions, environment: &dyn Environment) -> Result<Resources, LoadErrors> {
+    let mut resources = resources::load(&LoadOptions {
+        resources_paths: &options.resources_paths,
+        config_paths: &options.config_paths,
+        app_id: &options.app_id,
+        namespace: options.namespace.as_deref(),
+        mode: if options.lenient { Strictness::Lenient } else { Strictness::Strict },
+        environment,
+    })?;
+    for notice in &resources.notices {
+        announce::notice(notice);
+    }
+    if options.embedded && resources.components.is_empty() {
+        resources.components.push(embedded_store(&options.app_id));
+    }
+    Ok(resources)
+}
+
+/// The store of a sidecar that was given none: in memory, under the quickstart's name.
+fn embedded_store(app_id: &str) -> Component {
+    let name = "statestore";
+    Component {
+        name: name.to_owned(),
+        kind_type: "state.in-memory".to_owned(),
+        version: "v1".to_owned(),
+        store: StoreSettings::InMemory,
+        key_prefix: KeyPrefix::by_app_id(app_id),
+    }
+}
+
+fn bind(options: &SidecarOptions) -> Result<Listeners, BindError> {
+    let addresses = &options.listen_addresses;
+    let internal = match options.internal_grpc_port {
+        None => None,
+        Some(port) => {
+            let address = &options.internal_grpc_listen_address;
+            let addresses = if address.is_empty() { vec![] } else { vec![address.clone()] };
+            Some(Listener::bind("--dapr-internal-grpc-port", &addresses, port)?)
+        }
+    };
+    Ok(Listeners {
+        grpc: Listener::bind("--dapr-grpc-port", addresses, options.grpc_port)?,
+        http: Listener::bind("--dapr-http-port", addresses, options.http_port)?,
+        internal,
+    })
+}
+
+fn identity(options: &SidecarOptions, stores: &Stores, resiliencies: &[String]) -> Identity {
+    Identity {
+        id: options.app_id.clone(),
+        runtime_version: DAPR_VERSION.to_owned(),
+        enabled_features: vec![],
+        components: stores.registered(),
+        app_connection: AppConnection {
+            port: options.app.port.unwrap_or_default(),
+            protocol: options.app.protocol.as_str().to_owned(),
+            channel_address: options.app.address.clone(),
+            // Dapr reports "any number", which is -1 on its command line, as 0.
+            max_concurrency: options.app.max_concurrency.max(0),
+        },
+        resiliencies: resiliencies.to_vec(),
+    }
+}
+
+async fn start_planes(
+    count: usize,
+    listeners: Listeners,
+    parts: &Parts,
+) -> io::Result<Vec<DataPlane>> {
+    let mut planes = Vec::with_capacity(count);
+    for number in 1..count {
+        planes.push(DataPlane::start(number, listeners.try_clone()?, parts.clone()).await?);
+    }
+    planes.push(DataPlane::start(0, listeners, parts.clone()).await?);
+    Ok(planes)
+}
+
+/// The sidecar is ready in full when the application listens; without a port at once.
+fn watch_app(app: &AppChannel, health: &Health) -> Option<JoinHandle<()>> {
+    let Some(port) = app.port else {
+        health.set_ready();
+        return None;
+    };
+    let (app, health) = (app.clone(), health.clone());
+    Some(tokio::spawn(async move {
+        app_port::wait(app.protocol.as_str(), &app.address, port).await;
+        health.set_ready();
+    }))
+}

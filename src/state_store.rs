@@ -13,7 +13,7 @@ pub mod in_memory;
 pub mod redis;
 
 /// A key as it stands in the store, prefix included. Only `api/key.rs` makes one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StoredKey(String);
 
 impl StoredKey {
@@ -162,13 +162,47 @@ pub enum StoreError {
     Refused(String),
     /// The store answered that it cannot work now. Nothing was changed.
     #[error("{0}")]
-    Unavailable(String),
+    Unavailable(Outage),
     /// The command was never handed to a connection. Nothing was changed.
     #[error("{0}")]
-    Unreachable(String),
+    Unreachable(Outage),
     /// The command was handed to a connection and no answer came: it may have executed.
     #[error("{0}")]
-    Lost(String),
+    Lost(Outage),
+}
+
+/// Why a store did not do its work. Callers are told the key it was about, logs are not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outage {
+    setting: Option<StoredKey>,
+    cause: String,
+}
+
+impl Outage {
+    /// An outage that hit the setting of this key.
+    pub fn of_setting(key: &StoredKey, cause: String) -> Self {
+        Self { setting: Some(key.clone()), cause }
+    }
+
+    /// The cause without the key.
+    pub fn cause(&self) -> &str {
+        &self.cause
+    }
+}
+
+impl From<String> for Outage {
+    fn from(cause: String) -> Self {
+        Self { setting: None, cause }
+    }
+}
+
+impl std::fmt::Display for Outage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(key) = &self.setting {
+            write!(f, "failed to set key {}: ", key.as_str())?;
+        }
+        f.write_str(&self.cause)
+    }
 }
 
 impl StoreError {

@@ -193,6 +193,19 @@ impl Classify for StoreError {
             }
         }
     }
+
+    // The texts for callers name keys, and a key can be personal data.
+    fn log_text(&self) -> &str {
+        match self {
+            Self::EtagMismatch(_) => "possible etag mismatch",
+            Self::EtagInvalid(_) => "invalid etag value",
+            Self::TtlInvalid(_) => "invalid ttlInSeconds",
+            Self::Refused(_) => "refused by the store",
+            Self::Unavailable(outage) | Self::Unreachable(outage) | Self::Lost(outage) => {
+                outage.cause()
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -204,7 +217,7 @@ mod tests {
     }
 
     fn lost() -> StoreError {
-        StoreError::Lost("EOF".to_owned())
+        StoreError::Lost("EOF".to_owned().into())
     }
 
     #[test]
@@ -248,7 +261,7 @@ mod tests {
                 Fault { retry: Retry::Pointless, outcome: Outcome::Success }
             );
         }
-        for outage in [lost(), StoreError::Unavailable("READONLY".into())] {
+        for outage in [lost(), StoreError::Unavailable("READONLY".to_owned().into())] {
             assert_eq!(
                 outage.fault(),
                 Fault { retry: Retry::Worthwhile, outcome: Outcome::Failure }

@@ -44,18 +44,24 @@ impl KeyPrefix {
         if strategy.contains(SEPARATOR) {
             return Err(InvalidKey(strategy));
         }
-        let prefix = match strategy.as_str() {
-            "none" => return Ok(Self(String::new())),
-            "appid" | "namespace" if app_id.is_empty() => return Ok(Self(String::new())),
-            "appid" => app_id.to_owned(),
-            "name" => component.to_owned(),
-            "namespace" => match namespace {
-                Some(namespace) if !namespace.is_empty() => format!("{namespace}.{app_id}"),
-                _ => app_id.to_owned(),
-            },
-            _ => strategy,
-        };
-        Ok(Self(prefix + SEPARATOR))
+        Ok(match (strategy.as_str(), namespace) {
+            ("none", _) => Self(String::new()),
+            ("name", _) => Self::of(component.to_owned()),
+            ("namespace", Some(namespace)) if !namespace.is_empty() && !app_id.is_empty() => {
+                Self::of(format!("{namespace}.{app_id}"))
+            }
+            ("appid" | "namespace", _) => Self::by_app_id(app_id),
+            _ => Self::of(strategy),
+        })
+    }
+
+    /// The default: the app id, or bare keys for an app without one.
+    pub fn by_app_id(app_id: &str) -> Self {
+        if app_id.is_empty() { Self(String::new()) } else { Self::of(app_id.to_owned()) }
+    }
+
+    fn of(prefix: String) -> Self {
+        Self(prefix + SEPARATOR)
     }
 
     /// The key under which `key` is stored.

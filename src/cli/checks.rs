@@ -5,6 +5,7 @@ use std::{num::TryFromIntError, path::PathBuf, time::Duration};
 use crate::{
     edge::token::ApiToken,
     go_text::{atoi, parse_duration},
+    log::Level,
     sidecar::options::{AppChannel, AppProtocol, SidecarOptions},
 };
 
@@ -133,6 +134,7 @@ fn size(flag: &str, text: &str) -> Result<i64, String> {
 /// Checks everything and makes the options.
 pub(super) fn options(
     typed: &Typed,
+    log_level: Level,
     shape: Shape,
     sizes: Sizes,
     environment: Lookup<'_>,
@@ -170,6 +172,7 @@ pub(super) fn options(
         embedded: flags.embedded || (shape == Shape::Run && resources_paths.is_empty()),
         resources_paths,
         data_plane_threads: data_plane_threads(flags.data_plane_threads)?,
+        log_level,
         namespace: environment("NAMESPACE"),
     })
 }

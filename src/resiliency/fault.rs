@@ -4,6 +4,9 @@
 pub trait Classify {
     /// What this failure means.
     fn fault(&self) -> Fault;
+
+    /// The failure in words for the log: without anything that belongs to the caller.
+    fn log_text(&self) -> &str;
 }
 
 /// Two separate questions about one failed attempt.

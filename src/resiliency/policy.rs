@@ -1,6 +1,5 @@
 //! A target's policy: retry around circuit breaker around timeout around an attempt.
 
-use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +23,10 @@ pub struct Policy {
     retry: Option<RetryPolicy>,
 }
 
+const DEADLINE_EXCEEDED: &str = "context deadline exceeded";
+const CIRCUIT_OPEN: &str = "circuit breaker is open";
+const TOO_MANY_REQUESTS: &str = "too many requests";
+
 /// How a call under a policy failed. The texts are what Dapr's clients see.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError<E> {
@@ -31,16 +34,16 @@ pub enum PolicyError<E> {
     #[error("{0}")]
     Operation(E),
     /// An attempt took longer than the policy's timeout.
-    #[error("context deadline exceeded")]
+    #[error("{DEADLINE_EXCEEDED}")]
     TimedOut,
     /// The caller stops waiting before an attempt could end.
-    #[error("context deadline exceeded")]
+    #[error("{DEADLINE_EXCEEDED}")]
     DeadlineExceeded,
     /// The circuit breaker is open.
-    #[error("circuit breaker is open")]
+    #[error("{CIRCUIT_OPEN}")]
     CircuitOpen,
     /// The circuit breaker is half-open and has its probes.
-    #[error("too many requests")]
+    #[error("{TOO_MANY_REQUESTS}")]
     TooManyRequests,
 }
 
@@ -65,6 +68,16 @@ impl<E: Classify> PolicyError<E> {
             Self::Operation(error) => error.fault().retry == Retry::Worthwhile,
             Self::TimedOut => true,
             Self::DeadlineExceeded | Self::CircuitOpen | Self::TooManyRequests => false,
+        }
+    }
+
+    /// The failure in words for the log.
+    pub(super) fn log_text(&self) -> &str {
+        match self {
+            Self::Operation(error) => error.log_text(),
+            Self::TimedOut | Self::DeadlineExceeded => DEADLINE_EXCEEDED,
+            Self::CircuitOpen => CIRCUIT_OPEN,
+            Self::TooManyRequests => TOO_MANY_REQUESTS,
         }
     }
 
@@ -133,7 +146,7 @@ impl Policy {
         mut operation: F,
     ) -> Result<T, PolicyError<E>>
     where
-        E: Classify + Display,
+        E: Classify,
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {

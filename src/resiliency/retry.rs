@@ -1,7 +1,5 @@
 //! Whether and when a call is tried again.
 
-use std::fmt::Display;
-
 use tokio::time::Instant;
 
 use super::LOG_TARGET;
@@ -48,14 +46,14 @@ impl<'a> Retries<'a> {
 
     /// Waits until it is time for the next attempt. An error means that there is none, and is what
     /// the caller is to be told.
-    pub async fn pause_after<E: Classify + Display>(
+    pub async fn pause_after<E: Classify>(
         &mut self,
         call: &Call,
         failure: PolicyError<E>,
     ) -> Result<(), PolicyError<E>> {
         tracing::debug!(
             target: LOG_TARGET,
-            "Error for operation {} was: {failure}", self.operation,
+            "Error for operation {} was: {}", self.operation, failure.log_text(),
         );
         if !failure.is_worth_a_retry() {
             return Err(failure);

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::edge::token::ApiToken;
+use crate::{edge::token::ApiToken, log::Level};
 
 /// What a sidecar is started with.
 #[derive(Clone, Debug)]
@@ -39,6 +39,8 @@ pub struct SidecarOptions {
     pub embedded: bool,
     /// How many threads serve calls; at least one.
     pub data_plane_threads: usize,
+    /// The least important level that is logged; the start says so.
+    pub log_level: Level,
     /// `NAMESPACE` as it stands in the environment.
     pub namespace: Option<String>,
 }

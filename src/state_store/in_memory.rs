@@ -28,7 +28,7 @@ pub struct InMemoryStore {
 struct Content {
     records: HashMap<StoredKey, Record>,
     // Ordered by time, so that removing what expired costs nothing while nothing expired.
-    expiries: BTreeSet<(Instant, String)>,
+    expiries: BTreeSet<(Instant, StoredKey)>,
 }
 
 struct Record {
@@ -133,7 +133,7 @@ impl Content {
     fn remove_expired(&mut self, now: Instant) {
         while self.expiries.first().is_some_and(|(at, _)| *at < now) {
             if let Some((_, key)) = self.expiries.pop_first() {
-                self.records.remove(&StoredKey::new(key));
+                self.records.remove(&key);
             }
         }
     }
@@ -170,11 +170,11 @@ impl Content {
             PreparedChange::Delete => None,
         };
         if let Some(Record { expiry: Some(expiry), .. }) = self.records.remove(key) {
-            self.expiries.remove(&(expiry.at, key.as_str().to_owned()));
+            self.expiries.remove(&(expiry.at, key.clone()));
         }
         if let Some(record) = record {
             if let Some(expiry) = &record.expiry {
-                self.expiries.insert((expiry.at, key.as_str().to_owned()));
+                self.expiries.insert((expiry.at, key.clone()));
             }
             self.records.insert(key.clone(), record);
         }

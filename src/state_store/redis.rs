@@ -150,19 +150,21 @@ impl RedisStore {
     ) -> Result<Option<Entry>, StoreError> {
         let lane = &self.inner.main;
         let connection = match within(deadline, lane.connection()).await {
-            Some(connection) => connection.map_err(StoreError::Unreachable)?,
-            None => return Err(StoreError::Unreachable(TIMED_OUT.to_owned())),
+            Some(connection) => {
+                connection.map_err(|cause| StoreError::Unreachable(cause.into()))?
+            }
+            None => return Err(StoreError::Unreachable(TIMED_OUT.to_owned().into())),
         };
         let _turn = match within(deadline, connection.turn()).await {
             Some(Some(turn)) => turn,
             Some(None) => {
                 let cause = lane.queue.cause().unwrap_or_else(|| "EOF".to_owned());
-                return Err(StoreError::Unreachable(cause));
+                return Err(StoreError::Unreachable(cause.into()));
             }
-            None => return Err(StoreError::Unreachable(TIMED_OUT.to_owned())),
+            None => return Err(StoreError::Unreachable(TIMED_OUT.to_owned().into())),
         };
         let read = within(deadline, self.read(&connection, key)).await;
-        read.unwrap_or_else(|| Err(StoreError::Lost(TIMED_OUT.to_owned())))
+        read.unwrap_or_else(|| Err(StoreError::Lost(TIMED_OUT.to_owned().into())))
     }
 
     fn write_deadline(&self, patience: Duration) -> Option<Instant> {

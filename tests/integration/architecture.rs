@@ -93,7 +93,7 @@ fn a_crate_named_in_a_foreign_room_is_reported() {
     assert_reported(rule, "src/api/error.rs", "use tonic::Status;", "names tonic");
     assert_reported(rule, "src/state_store.rs", "fn f(e: fred::error::Error) {}", "names fred");
     assert_reported(rule, "src/grpc.rs", "use axum::Router;", "names axum");
-    assert_reported(rule, "src/sidecar.rs", "use saphyr::Yaml;", "names saphyr");
+    assert_reported(rule, "src/sidecar.rs", "use saphyr_parser::Parser;", "names saphyr_parser");
     assert_reported(rule, "src/http/state.rs", "use prost::Message as _;", "names prost");
     assert_accepted(rule, "src/state_store/redis/queue.rs", "use fred::prelude::Client;");
     assert_accepted(rule, "src/edge.rs", "fn f() { not_tonic::g(); }");

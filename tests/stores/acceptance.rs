@@ -18,11 +18,12 @@ async fn a_wrong_password_is_told_and_mended_without_a_restart() {
     let none = store_on(&server);
     let refused = none.get(&key("k")).await.unwrap_err();
     let text = "NOAUTH Authentication required.";
-    assert_eq!(refused, StoreError::Unreachable(text.to_owned()));
+    assert_eq!(refused, StoreError::Unreachable(text.to_owned().into()));
 
     let wrong = store_with(&server, &[("redisPassword", "wrong")]);
     let refused = write(&wrong, set("k", "1")).await.unwrap_err();
-    let StoreError::Unreachable(text) = refused else { panic!("{refused:?}") };
+    let StoreError::Unreachable(outage) = refused else { panic!("{refused:?}") };
+    let text = outage.to_string();
     assert!(text.starts_with("failed to set key k: WRONGPASS "), "{text}");
     assert!(!text.contains("wrong"), "{text}");
 
@@ -72,7 +73,7 @@ async fn a_user_of_the_access_list_is_told_what_it_may_not_do() {
     view.tell(&["CLIENT", "KILL", "USER", "few"]);
     eventually("the lost password is told", || async {
         let error = few.get(&key("app||k")).await;
-        matches!(error, Err(StoreError::Unreachable(text)) if text.starts_with("WRONGPASS"))
+        matches!(error, Err(StoreError::Unreachable(why)) if why.cause().starts_with("WRONGPASS"))
     })
     .await;
 }
@@ -89,7 +90,7 @@ async fn the_database_is_the_one_that_was_chosen() {
 
     let store = store_with(&server, &[("redisDB", "99")]);
     let refused = store.get(&key("k")).await.unwrap_err();
-    assert_eq!(refused, StoreError::Unreachable("ERR DB index is out of range".to_owned()));
+    assert_eq!(refused, StoreError::Unreachable("ERR DB index is out of range".to_owned().into()));
 }
 
 #[tokio::test]
@@ -104,7 +105,8 @@ async fn a_replica_refuses_writes_until_it_is_a_master() {
         write(&store, set("k", "2").etag("1")).await,
         write(&store, delete("k").etag("1")).await,
     ] {
-        let Err(StoreError::Unavailable(text)) = &refused else { panic!("{refused:?}") };
+        let Err(StoreError::Unavailable(outage)) = &refused else { panic!("{refused:?}") };
+        let text = outage.to_string();
         assert!(text.contains("READONLY You can't write against a read only replica"), "{text}");
     }
     assert_eq!(read(&store, "k").await.unwrap().data, "1");
@@ -171,7 +173,8 @@ async fn a_full_server_refuses_saves_and_serves_the_rest() {
     ];
     let results = store.write(&prepare(&store, writes)).await;
     for refused in &results[..4] {
-        let Err(StoreError::Unavailable(text)) = refused else { panic!("{refused:?}") };
+        let Err(StoreError::Unavailable(outage)) = refused else { panic!("{refused:?}") };
+        let text = outage.to_string();
         assert!(
             text.contains(": OOM command not allowed when used memory > 'maxmemory'"),
             "{text}"
@@ -232,7 +235,41 @@ async fn strong_saves_wait_for_replicas_and_keep_nobody_else_waiting() {
     assert!(strong < Duration::from_millis(2900), "the saves share their waits: {strong:?}");
     assert!(slowest < Duration::from_millis(300), "{slowest:?}");
     assert_eq!(view.ask::<i64>(&["EXISTS", "s0", "s19"]), 2);
+
+    // A caller who does not wait so long costs nobody the connection.
+    let mut connections = || -> String {
+        let info: String = view.ask(&["INFO", "stats"]);
+        let line = info.lines().find(|line| line.starts_with("total_connections_received:"));
+        line.unwrap().to_owned()
+    };
+    let before = connections();
+    for _ in 0..4 {
+        let call = write(&store, set("k", "x").strong());
+        assert!(tokio::time::timeout(Duration::from_millis(300), call).await.is_err());
+    }
+    write(&store, set("k", "y").strong()).await.unwrap();
+    assert_eq!(connections(), before);
     replica.thaw();
+}
+
+#[tokio::test]
+async fn a_save_that_the_replicas_may_lack_is_told_as_such() {
+    let master = Server::start();
+    let port = master.port.to_string();
+    let _replica = Server::start_with(&["--replicaof", "127.0.0.1", &port]);
+    let mut view = master.view();
+    eventually("the replica is in step", || {
+        let info: String = view.ask(&["INFO", "replication"]);
+        async move { info.contains("state=online") }
+    })
+    .await;
+    view.tell(&["ACL", "SETUSER", "app", "on", ">secret", "~*", "+@all", "-wait"]);
+    let store = store_with(&master, &[("redisUsername", "app"), ("redisPassword", "secret")]);
+    let told = write(&store, set("k", "1").strong()).await.unwrap_err();
+    assert!(told.may_have_executed());
+    let text = "redis waiting for 1 replicas to acknowledge write, err: NOPERM";
+    assert!(told.to_string().starts_with(text), "{told}");
+    assert_eq!(view.field("k", "data").as_deref(), Some("1"));
 }
 
 #[tokio::test]

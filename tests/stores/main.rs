@@ -6,6 +6,7 @@
 mod acceptance;
 mod contract;
 mod layout;
+mod model;
 mod outage;
 mod redis;
 mod support;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use outrigger::state_store::redis::RedisStore;
-use outrigger::state_store::{StateStore, StoreError};
+use outrigger::state_store::{StateStore, StoreError, Write};
 use tokio::time::Instant;
 
 use crate::redis::Server;
@@ -37,13 +37,19 @@ async fn redis_down_at_start_fails_at_once_and_is_found_when_it_comes() {
     let store = store_on(&server);
     let refused = write(&store, set("k", "1")).await.unwrap_err();
     let dial = format!("dial tcp localhost:{}: connect: connection refused", server.port);
-    assert_eq!(refused, StoreError::Unreachable(format!("failed to set key k: {dial}")));
+    assert!(matches!(refused, StoreError::Unreachable(_)), "{refused:?}");
+    assert_eq!(refused.to_string(), format!("failed to set key k: {dial}"));
     let begun = Instant::now();
-    assert_eq!(store.get(&key("k")).await.unwrap_err(), StoreError::Unreachable(dial.clone()));
+    assert_eq!(
+        store.get(&key("k")).await.unwrap_err(),
+        StoreError::Unreachable(dial.clone().into())
+    );
     let refused = write(&store, delete("k").etag("1")).await.unwrap_err();
-    assert_eq!(refused, StoreError::Unreachable(dial.clone()));
+    assert_eq!(refused, StoreError::Unreachable(dial.clone().into()));
     let transaction = store.transact(&prepare(&store, vec![set("a", "1"), delete("b")])).await;
-    assert!(transaction.iter().all(|told| *told == Err(StoreError::Unreachable(dial.clone()))));
+    assert!(
+        transaction.iter().all(|told| *told == Err(StoreError::Unreachable(dial.clone().into())))
+    );
     assert!(begun.elapsed() < Duration::from_millis(100), "{:?}", begun.elapsed());
     let condition = store.condition().unwrap();
     assert!(!condition.connected);
@@ -52,6 +58,29 @@ async fn redis_down_at_start_fails_at_once_and_is_found_when_it_comes() {
     server.run();
     eventually("saved", || async { write(&store, set("k", "1")).await.is_ok() }).await;
     assert!(store.condition().unwrap().connected);
+}
+
+#[tokio::test]
+async fn a_server_that_accepts_and_says_nothing_is_no_connection() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut server = Server::stopped(&[]);
+    server.port = silent.local_addr().unwrap().port();
+    let store = store_with(&server, &[("readTimeout", "200")]);
+    let begun = Instant::now();
+    let first = store.get(&key("k")).await.unwrap_err();
+    assert_eq!(first, StoreError::Unreachable("i/o timeout".to_owned().into()));
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    let dial = format!("dial tcp localhost:{}: i/o timeout", server.port);
+    eventually("the try to connect is given up", || async {
+        store.get(&key("k")).await == Err(StoreError::Unreachable(dial.clone().into()))
+    })
+    .await;
+    let begun = Instant::now();
+    assert!(write(&store, set("k", "1")).await.is_err());
+    assert!(begun.elapsed() < Duration::from_millis(100), "{:?}", begun.elapsed());
+    drop(silent);
+    server.run();
+    eventually("saved", || async { write(&store, set("k", "1")).await.is_ok() }).await;
 }
 
 #[tokio::test]
@@ -71,9 +100,20 @@ async fn a_killed_and_restarted_redis_is_found_again() {
     }
 }
 
+/// Makes a save of a key and a value.
+type Setter = fn(&str, Vec<u8>) -> Write;
+
+fn plain(name: &str, value: Vec<u8>) -> Write {
+    set(name, value)
+}
+
+fn strong(name: &str, value: Vec<u8>) -> Write {
+    set(name, value).strong()
+}
+
 /// Fills the socket of a frozen server, then lets saves time out and callers leave. Returns what
 /// each was told, except for those who left.
-async fn haunt(store: &RedisStore, round: &str) -> BTreeMap<String, Told> {
+async fn haunt(store: &RedisStore, round: &str, set: Setter) -> BTreeMap<String, Told> {
     let mut all = BTreeMap::new();
     let big = (0..12).map(|n| {
         let name = format!("{round}-big{n}");
@@ -86,14 +126,14 @@ async fn haunt(store: &RedisStore, round: &str) -> BTreeMap<String, Told> {
         let name = format!("{round}-late{n}");
         async move {
             tokio::time::sleep(Duration::from_millis(10 + n)).await;
-            let result = write(store, set(&name, "late")).await;
+            let result = write(store, set(&name, b"late".to_vec())).await;
             (name, told(result))
         }
     });
     let leaving = (0..50).map(|n| {
         let name = format!("{round}-left{n}");
         async move {
-            let call = write(store, set(&name, "left"));
+            let call = write(store, set(&name, b"left".to_vec()));
             let left = tokio::time::timeout(Duration::from_millis(20 + n), call).await;
             let told = left.map_or(Told::Nothing, told);
             (name, told)
@@ -131,7 +171,7 @@ async fn a_thawed_redis_writes_nothing_that_was_given_up_in_the_queue() {
     for round in ["a", "b"] {
         eventually("connected", || async { store.get(&key("warm")).await.is_ok() }).await;
         server.freeze();
-        let all = haunt(&store, round).await;
+        let all = haunt(&store, round, plain).await;
         server.thaw();
         // Frozen for less than the grace: the connection may live on, and what it holds is written.
         eventually("saved again", || async { write(&store, set("after", "x")).await.is_ok() })
@@ -150,7 +190,7 @@ async fn a_redis_frozen_for_long_loses_its_connection_and_writes_nothing_late() 
     let store = store_with(&server, &[("readTimeout", "300")]);
     write(&store, set("warm", "up")).await.unwrap();
     server.freeze();
-    let all = haunt(&store, "k").await;
+    let all = haunt(&store, "k", plain).await;
     let begun = Instant::now();
     eventually("the connection is given up", || async {
         matches!(store.get(&key("warm")).await, Err(StoreError::Unreachable(_)))
@@ -178,13 +218,37 @@ async fn a_frozen_redis_that_is_killed_and_restarted_wrote_nothing_that_was_give
         );
     }
     server.freeze();
-    all.extend(haunt(&store, "k").await);
+    all.extend(haunt(&store, "k", plain).await);
     server.kill();
     server.run();
     eventually("saved again", || async { write(&store, set("after", "x")).await.is_ok() }).await;
     compare(&server, &all);
     assert_eq!(count(&all, Told::Saved), 20);
     assert!(count(&all, Told::NeverSent) >= 40);
+}
+
+#[tokio::test]
+async fn strong_saves_that_were_given_up_in_the_queue_are_not_written_either() {
+    let master = Server::start();
+    let port = master.port.to_string();
+    let _replica = Server::start_with(&["--replicaof", "127.0.0.1", &port]);
+    let store = store_with(&master, &[("readTimeout", "300")]);
+    let mut view = master.view();
+    eventually("the replica is in step", || {
+        let info: String = view.ask(&["INFO", "replication"]);
+        async move { info.contains("state=online") }
+    })
+    .await;
+    write(&store, set("warm", "up").strong()).await.unwrap();
+    assert!(view.calls("wait") >= 1);
+    master.freeze();
+    let all = haunt(&store, "k", strong).await;
+    master.thaw();
+    eventually("saved again", || async { write(&store, set("after", "x").strong()).await.is_ok() })
+        .await;
+    compare(&master, &all);
+    assert!(count(&all, Told::NeverSent) >= 40, "{all:?}");
+    assert!((1..=2).contains(&count(&all, Told::MaybeSaved)), "{all:?}");
 }
 
 #[tokio::test]
@@ -273,7 +337,7 @@ async fn a_closed_store_answers_at_once() {
     write(&store, set("k", "1")).await.unwrap();
     store.close();
     let refused = store.get(&key("k")).await.unwrap_err();
-    assert_eq!(refused, StoreError::Unreachable("the store is closed".to_owned()));
+    assert_eq!(refused, StoreError::Unreachable("the store is closed".to_owned().into()));
     let refused = write(&store, set("k", "2").strong()).await;
     assert!(matches!(refused, Err(StoreError::Unreachable(_))), "{refused:?}");
     let mut view = server.view();

@@ -84,7 +84,8 @@ async fn speaks_tls(directory: &Path) {
     let host = format!("127.0.0.1:{}", server.port);
     let other_name = store_with(&server, &[("redisHost", &host), tls]);
     let refused = other_name.get(&key("k")).await.unwrap_err();
-    let StoreError::Unreachable(text) = refused else { panic!("{refused:?}") };
+    let StoreError::Unreachable(outage) = refused else { panic!("{refused:?}") };
+    let text = outage.to_string();
     assert!(text.starts_with(&format!("dial tcp {host}: tls: ")), "{text}");
     let unverified =
         store_with(&server, &[("redisHost", &host), tls, ("insecureSkipTLSVerify", "true")]);
@@ -112,6 +113,7 @@ async fn an_authority_nobody_trusts_is_told() {
     let server = tls_server(directory.path(), "no");
     let store = store_with(&server, &[("enableTLS", "true")]);
     let refused = store.get(&key("k")).await.unwrap_err();
-    let StoreError::Unreachable(text) = refused else { panic!("{refused:?}") };
+    let StoreError::Unreachable(outage) = refused else { panic!("{refused:?}") };
+    let text = outage.to_string();
     assert!(text.contains("tls: "), "{text}");
 }

@@ -140,7 +140,7 @@ fn item(key: &str) -> SaveItem {
 }
 
 fn lost() -> StoreError {
-    StoreError::Lost("EOF".to_owned())
+    StoreError::Lost("EOF".to_owned().into())
 }
 
 fn mismatch() -> StoreError {

@@ -29,10 +29,7 @@ enum Trouble {
 
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Down => "connection refused",
-            Self::Conflict => "etag mismatch",
-        })
+        f.write_str(self.log_text())
     }
 }
 
@@ -41,6 +38,13 @@ impl Classify for Trouble {
         match self {
             Self::Down => Fault { retry: Retry::Worthwhile, outcome: Outcome::Failure },
             Self::Conflict => Fault { retry: Retry::Pointless, outcome: Outcome::Success },
+        }
+    }
+
+    fn log_text(&self) -> &str {
+        match self {
+            Self::Down => "connection refused",
+            Self::Conflict => "etag mismatch",
         }
     }
 }

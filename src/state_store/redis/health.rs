@@ -163,7 +163,67 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use tracing::field::{Field, Visit};
+    use tracing::{Event, Subscriber};
+    use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+
     use super::*;
+
+    /// Keeps every event's level, target and fields.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<String>>>);
+
+    impl<S: Subscriber> Layer<S> for Lines {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            struct Fields(String);
+            impl Visit for Fields {
+                fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+                    self.0 += &format!(" {field}={value:?}");
+                }
+            }
+            let metadata = event.metadata();
+            let mut fields = Fields(format!("{} {}", metadata.level(), metadata.target()));
+            event.record(&mut fields);
+            self.0.lock().unwrap().push(fields.0);
+        }
+    }
+
+    #[test]
+    fn two_threads_connections_are_logged_as_one() {
+        let lines = Lines::default();
+        let subscriber = tracing_subscriber::registry().with(lines.clone());
+        tracing::subscriber::with_default(subscriber, || {
+            let health = Arc::new(RedisHealth::new("store (state.redis/v1)"));
+            let (one, other) = (health.join(), health.join());
+            one.up("h:1");
+            assert!(!health.condition().connected);
+            other.up("h:1");
+            assert!(health.condition().connected);
+            one.down("h:1", "EOF");
+            other.down("h:1", "EOF");
+            other.down("h:1", "WRONGPASS no");
+            one.down("h:1", "WRONGPASS no");
+            one.up("h:1");
+            other.up("h:1");
+            drop((one, other));
+            assert!(!health.condition().connected);
+        });
+        let component = "component=\"store (state.redis/v1)\"";
+        assert_eq!(
+            *lines.0.lock().unwrap(),
+            [
+                format!("INFO dapr.contrib message=Connected to Redis at h:1 {component}"),
+                format!(
+                    "WARN dapr.contrib message=Lost connection to Redis at h:1: EOF {component}"
+                ),
+                format!(
+                    "WARN dapr.contrib message=Cannot connect to Redis at h:1, trying again: \
+                     WRONGPASS no {component}"
+                ),
+                format!("INFO dapr.contrib message=Connected to Redis at h:1 {component}"),
+            ]
+        );
+    }
 
     fn two_lines() -> State {
         let lines = BTreeMap::from([(0, Line::Pending), (1, Line::Pending)]);

@@ -3,7 +3,7 @@
 use fred::error::{Error, ErrorKind};
 use fred::types::{Map, Value};
 
-use crate::state_store::{Entry, Prepared, PreparedChange, StoreError};
+use crate::state_store::{Entry, Outage, Prepared, PreparedChange, StoreError};
 
 #[cfg(test)]
 mod tests;
@@ -54,10 +54,13 @@ impl Verdict {
                 "the key holds a RedisJSON document, which this store neither writes nor compares: \
                  delete it without an etag first, or change it through the sidecar that made it",
             ))),
-            Self::Error(text) => Err(refusal(&text, in_words(write, scope, &text))),
-            Self::NotSent(cause) => Err(StoreError::Unreachable(in_words(write, scope, &cause))),
-            Self::Unanswered(cause) => Err(StoreError::Lost(in_words(write, scope, &cause))),
-            Self::Unconfirmed(text) => Err(StoreError::Lost(text)),
+            Self::Error(text) if will_pass(&text) => {
+                Err(StoreError::Unavailable(outage(write, scope, text)))
+            }
+            Self::Error(text) => Err(StoreError::Refused(in_words(write, scope, &text))),
+            Self::NotSent(cause) => Err(StoreError::Unreachable(outage(write, scope, cause))),
+            Self::Unanswered(cause) => Err(StoreError::Lost(outage(write, scope, cause))),
+            Self::Unconfirmed(text) => Err(StoreError::Lost(text.into())),
         }
     }
 }
@@ -83,11 +86,12 @@ pub(super) fn verdict_of(error: &Error) -> Verdict {
 /// How a read that brought no value ended.
 pub(super) fn read_error(error: &Error) -> StoreError {
     match verdict_of(error) {
-        Verdict::Error(text) => refusal(&text, text.clone()),
-        Verdict::NotSent(cause) => StoreError::Unreachable(cause),
-        Verdict::Unanswered(cause) | Verdict::Unconfirmed(cause) => StoreError::Lost(cause),
+        Verdict::Error(text) if will_pass(&text) => StoreError::Unavailable(text.into()),
+        Verdict::Error(text) => StoreError::Refused(text),
+        Verdict::NotSent(cause) => StoreError::Unreachable(cause.into()),
+        Verdict::Unanswered(cause) | Verdict::Unconfirmed(cause) => StoreError::Lost(cause.into()),
         Verdict::Done | Verdict::Conflict | Verdict::Document => {
-            StoreError::Lost(error.details().to_owned())
+            StoreError::Lost(error.details().to_owned().into())
         }
     }
 }
@@ -226,8 +230,8 @@ fn conflict(write: &Prepared, scope: Scope) -> StoreError {
     }
 }
 
-/// A server's error: one that will pass, or one that stays.
-fn refusal(answer: &str, text: String) -> StoreError {
+/// Whether a server's error is one that will pass, so that another attempt may hear better.
+fn will_pass(answer: &str) -> bool {
     // NOAUTH and WRONGPASS pass when the operator mends the password; NOPERM is about this caller's
     // rights, and the next attempt would hear the same.
     const PASSING: [&str; 11] = [
@@ -244,19 +248,17 @@ fn refusal(answer: &str, text: String) -> StoreError {
         "WRONGPASS",
     ];
     let code = answer.split(' ').next().unwrap_or_default();
-    if PASSING.contains(&code) || answer.starts_with("ERR max number of clients") {
-        StoreError::Unavailable(text)
-    } else {
-        StoreError::Refused(text)
-    }
+    PASSING.contains(&code) || answer.starts_with("ERR max number of clients")
 }
 
 /// As components-contrib state/redis: a set that fails names its key, all else is as it is.
 fn in_words(write: &Prepared, scope: Scope, inner: &str) -> String {
+    outage(write, scope, inner.to_owned()).to_string()
+}
+
+fn outage(write: &Prepared, scope: Scope, cause: String) -> Outage {
     match (&write.change, scope) {
-        (PreparedChange::Set { .. }, Scope::Single) => {
-            format!("failed to set key {}: {inner}", write.key.as_str())
-        }
-        (PreparedChange::Set { .. } | PreparedChange::Delete, _) => inner.to_owned(),
+        (PreparedChange::Set { .. }, Scope::Single) => Outage::of_setting(&write.key, cause),
+        (PreparedChange::Set { .. } | PreparedChange::Delete, _) => cause.into(),
     }
 }

@@ -28,7 +28,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("prost_types", &["src/grpc", "src/proto.rs"]),
     ("axum", &["src/http"]),
     ("fred", &["src/state_store/redis"]),
-    ("saphyr", &["src/resources"]),
+    ("saphyr_parser", &["src/resources/yaml"]),
     ("cel", &["src/resiliency"]),
     ("clap", &["src/cli", "src/main.rs"]),
 ];

@@ -131,7 +131,7 @@ impl Redis {
 
     fn connect(&self) -> redis::RedisResult<Connection> {
         let url = format!("redis://:{}@127.0.0.1:{}/", canary::PASSWORD, self.port);
-        Client::open(url)?.get_connection_with_timeout(Duration::from_secs(5))
+        Client::open(url)?.get_connection_with_timeout(Duration::from_secs(2))
     }
 
     /// False if the server ended, as it does when its port is taken.
@@ -141,7 +141,16 @@ impl Redis {
         std::fs::create_dir_all(&folder).expect("a folder for the server's data");
         let mut command = Command::new(&program);
         command.arg("--port").arg(self.port.to_string()).arg("--dir").arg(&folder);
-        command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"]);
+        command.args([
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "yes",
+            "--repl-diskless-sync-delay",
+            "0",
+        ]);
         command.args(["--requirepass", canary::PASSWORD]).args(&self.args);
         let found = Command::new(&program).arg("--version").output();
         found.unwrap_or_else(|error| panic!("{program}: {error}: run `make test-deps`"));
@@ -179,3 +188,27 @@ impl Redis {
 }
 
 pub use tls::{Clients, TlsFacts};
+
+#[test]
+fn a_redis_is_stopped_killed_and_frozen_and_keeps_its_data() {
+    let mut redis = Redis::start();
+    redis.query::<()>(&["HSET", "a", "data", "1"]);
+    redis.stop();
+    assert!(redis.connect().is_err());
+    redis.restart();
+    redis.query::<()>(&["HSET", "b", "data", "2"]);
+    redis.kill();
+    redis.restart();
+    assert_eq!(redis.field("a", "data").as_deref(), Some("1"));
+    assert_eq!(redis.field("b", "data").as_deref(), Some("2"));
+    assert_eq!(redis.written_keys(), ["a", "b"]);
+    assert_eq!(redis.calls(&["hget", "hset"]), 2);
+    redis.pause();
+    assert!(redis.connect().is_err(), "nobody answers the password");
+    redis.resume();
+    assert_eq!(redis.query::<u64>(&["DBSIZE"]), 2);
+    let (secured, _) = Redis::start_with_tls(Clients::Anonymous);
+    assert_eq!(secured.query::<u64>(&["DBSIZE"]), 0);
+    let replica = Redis::replica_of(&redis);
+    assert_eq!(replica.query::<u64>(&["DBSIZE"]), 2);
+}

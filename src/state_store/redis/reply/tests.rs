@@ -63,11 +63,12 @@ fn what_passes_is_unavailable_and_what_stays_is_refused() {
         "ERR max number of clients reached",
     ] {
         let told = Verdict::Error(text.to_owned()).into_result(&set(), Scope::Single);
-        let expected = format!("failed to set key app||k: {text}");
-        assert_eq!(told, Err(StoreError::Unavailable(expected)));
+        let Err(StoreError::Unavailable(outage)) = told else { panic!("{told:?}") };
+        assert_eq!(outage.to_string(), format!("failed to set key app||k: {text}"));
+        assert_eq!(outage.cause(), text);
         let delete = write(PreparedChange::Delete);
         let told = Verdict::Error(text.to_owned()).into_result(&delete, Scope::Single);
-        assert_eq!(told, Err(StoreError::Unavailable(text.to_owned())));
+        assert_eq!(told, Err(StoreError::Unavailable(text.to_owned().into())));
     }
     for text in ["NOPERM this user has no permissions", "ERR syntax error", "READONLYISH no"] {
         let told = Verdict::Error(text.to_owned()).into_result(&set(), Scope::Transaction);

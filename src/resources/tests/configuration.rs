@@ -1,0 +1,160 @@
+use super::*;
+use crate::resources::{ApiLogging, Configuration};
+
+fn of(texts: &[&str]) -> Case {
+    texts.iter().fold(Case::new().file("s.yaml", STORE), |case, text| case.config(text))
+}
+
+#[track_caller]
+fn configuration(texts: &[&str]) -> Configuration {
+    of(texts).loaded(Strictness::Strict).configuration
+}
+
+#[test]
+fn without_a_file_daprds_defaults_apply() {
+    let resources = Case::new().loaded(Strictness::Strict);
+    assert_eq!(resources.notices[0].text, "loading default configuration");
+    let configuration = resources.configuration;
+    assert_eq!(configuration.sampling_rate, 0.0001);
+    let features = configuration.enabled_features();
+    assert_eq!(features, ["HotReload", "WorkflowsRemoteActivityReminder"]);
+    let said = of(&["spec: {}\n"]).loaded(Strictness::Strict).notices;
+    assert!(said.iter().all(|notice| notice.text != "loading default configuration"));
+}
+
+#[test]
+fn what_has_an_effect_arrives() {
+    let configuration = configuration(&["
+apiVersion: dapr.io/v1alpha1
+kind: Configuration
+metadata:
+  name: appconfig
+spec:
+  tracing:
+    samplingRate: 1
+  features:
+  - name: HotReload
+    enabled: false
+  - name: Mine
+    enabled: true
+  logging:
+    apiLogging: {enabled: true, obfuscateURLs: true, omitHealthChecks: true}
+  components:
+    deny: [state.x]
+"]);
+    assert_eq!(configuration.sampling_rate, 1.0);
+    assert_eq!(configuration.enabled_features(), ["WorkflowsRemoteActivityReminder", "Mine"]);
+    let logging =
+        ApiLogging { enabled: Some(true), obfuscate_urls: true, omit_health_checks: true };
+    assert_eq!(configuration.api_logging, logging);
+    assert_eq!(configuration.denied_components, ["state.x"]);
+}
+
+#[test]
+fn later_files_override_scalars_and_replace_lists() {
+    let configuration = configuration(&[
+        "spec:\n  tracing: {samplingRate: \"0.5\"}\n  features: [{name: A, enabled: true}]\n",
+        "spec:\n  features: [{name: B, enabled: true}]\n",
+    ]);
+    assert_eq!(configuration.sampling_rate, 0.5);
+    let features: Vec<&str> =
+        configuration.features.iter().map(|feature| feature.name.as_str()).collect();
+    assert_eq!(features, ["B"]);
+}
+
+#[test]
+fn a_sampling_rate_that_is_no_number_is_the_default() {
+    let case = of(&["spec:\n  tracing: {samplingRate: often}\n"]);
+    assert_eq!(case.loaded(Strictness::Strict).configuration.sampling_rate, 0.0001);
+    insta::assert_snapshot!(case.strict(), @"
+    store statestore (state.redis/v1)
+    warning config0.yaml:2:27: spec.tracing.samplingRate: not a number; the default of 0.0001 applies
+    ");
+    assert_eq!(configuration(&["spec:\n  tracing: {samplingRate: \"0\"}\n"]).sampling_rate, 0.0);
+}
+
+#[test]
+fn variables_are_filled_in_before_the_text_is_read() {
+    let case = of(&["spec:\n  tracing: {samplingRate: \"$RATE\"}\n  features: $UNSET\n"]);
+    let case = case.variable("RATE", "0.25");
+    assert_eq!(case.loaded(Strictness::Strict).configuration.sampling_rate, 0.25);
+    insta::assert_snapshot!(case.strict(), @"
+    store statestore (state.redis/v1)
+    warning config0.yaml: $UNSET is replaced by nothing, because no such variable is set
+    ");
+}
+
+#[test]
+fn unknown_and_unserved_keys_are_warned_about_and_letters_matter() {
+    let case = of(&["
+kind: Configuration
+Spec: {}
+spec:
+  tracing:
+    samplingrate: 1
+    zipkin: {endpointAddress: http://localhost:9411/api/v2/spans}
+  metric: {enabled: false}
+  feature: []
+  mtls: {enabled: true}
+  secrets:
+    scopes: [{storeName: local, defaultAccess: deny}]
+---
+spec: {}
+"]);
+    insta::assert_snapshot!(case.strict(), @r#"
+    store statestore (state.redis/v1)
+    warning config0.yaml:6:13: spec.tracing.zipkin: has no effect, because traces are not exported
+    debug config0.yaml:11:13: spec.secrets.scopes: holds anyway, because the secrets API is not served
+    warning config0.yaml:7:11: spec.metric: has no effect, because metrics cannot be configured
+    warning config0.yaml:9:9: spec.mtls: has no effect, because sidecars do not call each other
+    warning config0.yaml:2:1: Spec: unknown field; valid are apiVersion, kind, metadata, scopes and spec; did you mean "spec"?
+    warning config0.yaml:5:5: spec.tracing.samplingrate: unknown field; valid are samplingRate, stdout, zipkin and otel; did you mean "samplingRate"?
+    warning config0.yaml:8:3: spec.feature: unknown field; valid are tracing, features, logging, components, api, secrets, metric, metrics, accessControl, httpPipeline, appHttpPipeline, nameResolution, mtls, wasm and workflow; did you mean "features"?
+    warning config0.yaml: only the first document of a Configuration file is read
+    "#);
+    assert_eq!(case.strict(), case.lenient());
+}
+
+#[test]
+fn api_rules_end_the_start_in_both_modes() {
+    let case = of(&["
+spec:
+  api:
+    allowed:
+    - {name: state, version: v1, protocol: grpc}
+    denied: []
+"]);
+    insta::assert_snapshot!(case.strict(), @"refused config0.yaml:4:7: spec.api.allowed: API rules are not served: the API would be open all the same");
+    assert_eq!(case.strict(), case.lenient());
+}
+
+#[test]
+fn a_file_that_cannot_be_read_ends_the_start_in_both_modes() {
+    let mut missing = Case::new();
+    missing.configs.push("/no/such/config".into());
+    insta::assert_snapshot!(missing.strict(), @"refused error loading configuration: stat /no/such/config: no such file or directory");
+    assert_eq!(missing.strict(), missing.lenient());
+    let broken = of(&["spec: [\n"]);
+    insta::assert_snapshot!(broken.strict(), @"refused config0.yaml:2:1: error loading configuration: not YAML: while parsing a node, did not find expected node content");
+    assert_eq!(broken.strict(), broken.lenient());
+    let shape = of(&["spec:\n  features: [{name: A, enabled: \"yes\"}]\n  tracing: often\n"]);
+    insta::assert_snapshot!(shape.strict(), @"
+    refused config0.yaml:2:33: spec.features[0].enabled: error loading configuration: expected true or false, found a text
+    refused config0.yaml:3:12: spec.tracing: error loading configuration: expected a map, found a text
+    ");
+    assert_eq!(shape.strict(), shape.lenient());
+}
+
+#[test]
+fn problems_of_all_files_are_told_together() {
+    let case = of(&["spec: [\n"])
+        .file("a.yaml", "a: [\n")
+        .file("b.yaml", &resiliency("\n  policies:\n    timeouts: {t: soon}\n"))
+        .file("c.yaml", &STORE.replace("state.redis", "state.mysql").replace("statestore", "c"));
+    insta::assert_snapshot!(case.strict(), @r#"
+    refused config0.yaml:2:1: error loading configuration: not YAML: while parsing a node, did not find expected node content
+    refused a.yaml:2:1: not YAML: while parsing a node, did not find expected node content
+    refused b.yaml:7:19: spec.policies.timeouts.t: time: invalid duration "soon"; valid is a time such as 5s
+    refused c.yaml:6:9: spec.type: couldn't find state store state.mysql/v1; served are state.redis and state.in-memory in version v1
+    "#);
+}
