@@ -29,7 +29,7 @@ story: ## the outage story with a real Redis, in about a minute
 test: test-deps ## everything: installs what the tests need and runs them
 	$(CARGO) test --locked
 
-test-deps: redis venv ## redis-server and the Python SDK that the tests talk to
+test-deps: redis venv go-apps java-apps ## redis-server, and the SDKs' programs that the tests run
 
 lint: ## formatting, clippy, documentation
 	$(CARGO) fmt --check
@@ -59,4 +59,33 @@ venv:
 		}; \
 		$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS); \
 		cp $(REQUIREMENTS) $(VENV)/requirements.txt; \
+	}
+
+# Without the toolchain the tests skip these programs, or fail on CI.
+APPS := $(abspath $(TARGET_DIR))/apps
+
+.PHONY: go-apps
+go-apps:
+	@if command -v go > /dev/null; then \
+		mkdir -p $(APPS)/go; \
+		go build -C tests/apps/go -o $(APPS)/go/ ./...; \
+		go build -C tests/apps/grpcurl -o $(APPS)/go/ github.com/fullstorydev/grpcurl/cmd/grpcurl; \
+	else \
+		echo "skipped: there is no go to build tests/apps/go and tests/apps/grpcurl with"; \
+	fi
+
+# The stamp is written last, so that half a build is built anew. Maven looks at what it has before it
+# asks the network.
+.PHONY: java-apps
+java-apps:
+	@if ! command -v mvn > /dev/null; then \
+		echo "skipped: there is no mvn to build tests/apps/java with"; \
+		exit; \
+	fi; \
+	sources=$$(find tests/apps/java -type f | LC_ALL=C sort | xargs sha256sum); \
+	[ "$$sources" = "$$(cat $(APPS)/java/stamp 2> /dev/null)" ] || { \
+		build="mvn -q -B -f tests/apps/java/pom.xml -Dbuild=$(APPS)/java package"; \
+		rm -rf $(APPS)/java; \
+		$$build -o > /dev/null 2>&1 || $$build; \
+		echo "$$sources" > $(APPS)/java/stamp; \
 	}

@@ -3,6 +3,7 @@
 mod architecture; // import rows, who names which crate, file lengths, words that may not stand in src
 mod documents; // links of README and docs
 mod ghosts; // nothing is written after its caller was told that it was not
+mod go_sdk; // the published Go SDK, and plain HTTP from Go
 mod harness; // Redis, sidecar, clients, proxy, canaries
 mod licences; // what we build with may be built with
 mod lifecycle; // exit codes, signals, grace
