@@ -8,6 +8,8 @@ CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 VENV := tests/.venv
 REQUIREMENTS := tests/apps/python/requirements.txt
+NODE_LOCK := tests/apps/javascript/package-lock.json
+NODE_MODULES := tests/apps/javascript/node_modules
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .PHONY: help run story test test-deps lint
@@ -28,8 +30,9 @@ story: ## the outage story with a real Redis, in about a minute
 
 test: test-deps ## everything: installs what the tests need and runs them
 	$(CARGO) test --locked
+	@bash tests/apps/toolchains.sh
 
-test-deps: redis venv go-apps java-apps ## redis-server, and the SDKs' programs that the tests run
+test-deps: redis venv node go-apps java-apps ## redis-server, and the SDKs' programs that the tests run
 
 lint: ## formatting, clippy, documentation
 	$(CARGO) fmt --check
@@ -59,6 +62,19 @@ venv:
 		}; \
 		$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS); \
 		cp $(REQUIREMENTS) $(VENV)/requirements.txt; \
+	}
+
+# The copy of the lock file is made last here too. No package's own scripts are run.
+.PHONY: node
+node:
+	@if ! command -v npm > /dev/null; then \
+		echo "skipped: there is no npm to install tests/apps/javascript with"; \
+		exit; \
+	fi; \
+	cmp -s $(NODE_LOCK) $(NODE_MODULES)/built-from || { \
+		npm ci --prefix tests/apps/javascript --ignore-scripts --no-audit --no-fund \
+			--loglevel=error; \
+		cp $(NODE_LOCK) $(NODE_MODULES)/built-from; \
 	}
 
 # Without the toolchain the tests skip these programs, or fail on CI.

@@ -15,21 +15,31 @@ use super::{
     sidecar::{APP_ID, Setup, Sidecar},
 };
 
-/// A file that `make test-deps` puts below `target/apps`. None, said aloud, on a machine that lacks
-/// the tool to build it; CI lacks none.
+/// A file that `make test-deps` puts below `target/apps`, if there is the tool to build it.
 #[track_caller]
 pub fn built(file: &str, tool: &str) -> Option<PathBuf> {
     let target = Path::new(env!("CARGO_BIN_EXE_outrigger")).ancestors().nth(2).expect("a folder");
-    let path = target.join("apps").join(file);
-    if path.exists() {
-        return Some(path);
-    }
+    provided(&target.join("apps").join(file), tool)
+}
+
+/// A file that `make test-deps` makes with the tool. None, said aloud, on a machine that lacks the
+/// tool; CI lacks none.
+#[track_caller]
+pub fn provided(path: &Path, tool: &str) -> Option<PathBuf> {
     let folders = env::var_os("PATH").unwrap_or_default();
     let is_installed = env::split_paths(&folders).any(|folder| folder.join(tool).exists());
+    if is_installed && path.exists() {
+        return Some(path.to_owned());
+    }
     let may_skip = !is_installed && env::var_os("CI").is_none();
     assert!(may_skip, "{}: run `make test-deps` (it needs {tool})", path.display());
-    eprintln!("skipped: there is no {tool} to build {file} with");
+    eprintln!("skipped: there is no {tool} for {}", path.display());
     None
+}
+
+/// A file of `tests/`.
+pub fn test_file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name)
 }
 
 /// The words of a command line.
