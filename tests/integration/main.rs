@@ -5,6 +5,7 @@ mod documents; // links of README and docs
 mod ghosts; // nothing is written after its caller was told that it was not
 mod go_sdk; // the published Go SDK, and plain HTTP from Go
 mod harness; // Redis, sidecar, clients, proxy, canaries
+mod java_sdk; // the published Java SDK, and plain HTTP from Java
 mod licences; // what we build with may be built with
 mod lifecycle; // exit codes, signals, grace
 mod limits; // sizes, tokens, unknown methods, reflection
