@@ -4,7 +4,9 @@ mod architecture; // import rows, who names which crate, file lengths, words tha
 mod documents; // links of README and docs
 mod ghosts; // nothing is written after its caller was told that it was not
 mod go_sdk; // the published Go SDK, and plain HTTP from Go
+mod grpcurl; // the published grpcurl, by reflection alone
 mod harness; // Redis, sidecar, clients, proxy, canaries
+mod java_sdk; // the published Java SDK, and plain HTTP from Java
 mod javascript_sdk; // the published JavaScript SDK, over HTTP and gRPC
 mod licences; // what we build with may be built with
 mod lifecycle; // exit codes, signals, grace
