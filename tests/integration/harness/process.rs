@@ -1,4 +1,4 @@
-//! A child process whose lines are kept with the time they came, ended when it is dropped.
+//! A child process whose lines are kept, ended when it is dropped.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -8,6 +8,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
+use jiff::Timestamp;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -19,10 +20,17 @@ use super::{canary, eventually_some};
 /// One line of a process, from either of its outputs.
 #[derive(Clone, Debug)]
 pub struct Line {
-    /// When it came.
-    pub at: Instant,
     /// Its text.
     pub text: String,
+}
+
+impl Line {
+    /// When it was said, by the word of who said it: a busy machine may read it later.
+    #[track_caller]
+    pub fn stamp(&self) -> Timestamp {
+        let stamp = self.text.split("time=\"").nth(1).and_then(|rest| rest.split('"').next());
+        stamp.and_then(|stamp| stamp.parse().ok()).expect("a line of the sidecar's log")
+    }
 }
 
 type Lines = Arc<Mutex<Vec<Line>>>;
@@ -149,7 +157,7 @@ fn read(source: impl Read + Send + 'static, lines: Lines) -> JoinHandle<()> {
         let mut bytes = Vec::new();
         while source.read_until(b'\n', &mut bytes).is_ok_and(|length| length > 0) {
             let text = String::from_utf8_lossy(&bytes).trim_end_matches('\n').to_owned();
-            let line = Line { at: Instant::now(), text };
+            let line = Line { text };
             lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
             bytes.clear();
         }
