@@ -132,14 +132,8 @@ fn parse_serve(
     let usage =
         "outrigger --app-id APP-ID [FLAGS]\n       outrigger run [FLAGS] -- COMMAND [ARGUMENTS]";
     let typed = Typed::read(usage, &[], Positional::Overlooked, words)?;
-    if typed.flags.version {
-        return Ok(Command::Version);
-    }
-    if typed.flags.build_info {
-        return Ok(Command::BuildInfo);
-    }
-    if typed.flags.wait {
-        return Ok(Command::Wait { http_port: typed.flags.dapr_http_port });
+    if let Some(command) = typed.no_launch() {
+        return Ok(command);
     }
     let launch =
         typed.launch(checks::Shape::Daprd { lenient_by_name: named_daprd }, environment)?;
@@ -149,6 +143,9 @@ fn parse_serve(
 fn parse_run(words: &[OsString], environment: Lookup<'_>) -> Result<Command, CliError> {
     let usage = "outrigger run --app-id APP-ID [FLAGS] -- COMMAND [ARGUMENTS]";
     let typed = Typed::read(usage, RUN_SHORTHANDS, Positional::EndsFlags, words)?;
+    if let Some(command) = typed.no_launch() {
+        return Ok(command);
+    }
     let command = words[typed.read..].to_vec();
     let launch = typed.launch(checks::Shape::Run, environment)?;
     Ok(Command::Run(Box::new(launch), command))
@@ -206,6 +203,18 @@ impl Typed {
                 .map(|(name, hint)| format!("Flag --{name} has been deprecated, {hint}"))
                 .collect(),
         })
+    }
+
+    /// What is done instead of being a sidecar.
+    fn no_launch(&self) -> Option<Command> {
+        let Flags { version, build_info, wait, ref dapr_http_port, .. } = self.flags;
+        if version {
+            Some(Command::Version)
+        } else if build_info {
+            Some(Command::BuildInfo)
+        } else {
+            wait.then(|| Command::Wait { http_port: dapr_http_port.clone() })
+        }
     }
 
     fn is_given(&self, name: &str) -> bool {
