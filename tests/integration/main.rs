@@ -1,12 +1,15 @@
 //! The whole product, tested from outside: one binary, a module a concern.
 
 mod architecture; // import rows, who names which crate, file lengths, words that may not stand in src
+mod commands; // list, stop, health
+mod daprd; // in the place where Dapr's CLI looks for daprd
 mod documents; // links of README and docs
 mod ghosts; // nothing is written after its caller was told that it was not
 mod harness; // Redis, sidecar, clients, proxy, canaries
 mod licences; // what we build with may be built with
 mod lifecycle; // exit codes, signals, grace
 mod limits; // sizes, tokens, unknown methods, reflection
+mod multi_app; // run -f: several apps in one command
 mod output; // log formats, outputs that are blocked or closed
 mod python_sdk; // the published Python SDK through the outage
 mod recovery; // Redis down at start, wrong password, TLS, flushed scripts, stalls, replicas, metadata
