@@ -6,9 +6,9 @@
 
 # Alpine's Rust builds static executables, which need no system around them.
 FROM rust:1.95-alpine AS build
-RUN apk add --no-cache musl-dev gcc make ca-certificates-bundle
+RUN apk add --no-cache musl-dev gcc ca-certificates-bundle
 WORKDIR /build
-COPY rust-toolchain.toml Cargo.toml Cargo.lock build.rs ./
+COPY Cargo.toml Cargo.lock build.rs ./
 COPY proto proto
 COPY src src
 # Cargo wants the targets of the manifest to be there, even those it does not build.

@@ -10,7 +10,7 @@ VENV := tests/.venv
 REQUIREMENTS := tests/apps/python/requirements.txt
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run story test test-deps lint
+.PHONY: help run story test test-deps install-check lint
 
 help: ## list what there is to make
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -29,7 +29,12 @@ story: ## the outage story with a real Redis, in about a minute
 test: test-deps ## everything: installs what the tests need and runs them
 	$(CARGO) test --locked
 
-test-deps: redis venv ## redis-server and the Python SDK that the tests talk to
+test-deps: redis venv curl ## redis-server, curl and the Python SDK that the tests use
+
+install-check: ## cargo install as docs/ci.md has it, as a debug build into target/install-check
+	$(CARGO) install --locked --path . --debug --root "$(TARGET_DIR)/install-check" \
+		--target-dir "$(TARGET_DIR)/install-check"
+	"$(TARGET_DIR)/install-check/bin/outrigger" --version
 
 lint: ## formatting, clippy, documentation
 	$(CARGO) fmt --check
@@ -59,4 +64,13 @@ venv:
 		}; \
 		$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS); \
 		cp $(REQUIREMENTS) $(VENV)/requirements.txt; \
+	}
+
+.PHONY: curl
+curl:
+	@command -v curl > /dev/null || { \
+		command -v apt-get > /dev/null || { echo "install curl, please"; exit 1; }; \
+		export DEBIAN_FRONTEND=noninteractive; \
+		$(ROOT) apt-get update -qq; \
+		$(ROOT) apt-get install -y -qq --no-install-recommends curl; \
 	}

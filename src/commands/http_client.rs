@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Read as _, Write as _},
-    net::{TcpStream, ToSocketAddrs as _},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
     time::Duration,
 };
 
@@ -33,14 +33,12 @@ pub(super) struct Answer {
 
 /// Asks whoever listens on the port; each step may take as long as `patience`.
 pub(super) fn send(port: u16, request: &Request<'_>, patience: Duration) -> io::Result<Answer> {
-    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for address in ("localhost", port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, patience) {
-            Ok(stream) => return ask(stream, request, patience),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
+    let connect =
+        |address: IpAddr| TcpStream::connect_timeout(&SocketAddr::new(address, port), patience);
+    // Both by number: an image without a system has no names either.
+    let stream = connect(Ipv4Addr::LOCALHOST.into())
+        .or_else(|error| connect(Ipv6Addr::LOCALHOST.into()).map_err(|_| error))?;
+    ask(stream, request, patience)
 }
 
 /// HTTP/1.0, so that the answer comes in one piece and ends with its connection.

@@ -40,13 +40,18 @@ pub(super) fn run(path: &str) -> ExitCode {
         }
     };
     let origin = Origin { path: file.path.clone(), name: file.name.clone() };
-    let done = plan::plans(file).and_then(|plans| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        // What still runs when this returns is ended by force as the runtime goes.
-        runtime.block_on(run_all(plans, &origin, &log))
-    });
+    let plans = match plan::plans(file) {
+        Ok(plans) => plans,
+        Err(error) => {
+            super::tell_fatal(&error.to_string());
+            return FAILED;
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    // What still runs when this returns is ended by force as the runtime goes.
+    let done = runtime.and_then(|runtime| runtime.block_on(run_all(plans, &origin, &log)));
     done.unwrap_or_else(|error| {
-        super::tell_fatal(&error.to_string());
+        super::tell_fatal(&format!("failed to start the control thread: {error}"));
         FAILED
     })
 }
@@ -120,15 +125,34 @@ struct Console {
 }
 
 impl Console {
-    /// What stands before an app's lines, in a colour of its own on a terminal.
     fn prefix(&self, app_id: &str) -> Vec<u8> {
-        // Without black, white and the red of errors.
-        const COLOURS: [u8; 10] = [36, 35, 33, 32, 34, 96, 95, 93, 92, 94];
-        let prefix = format!("== APP - {app_id} == ");
-        if !io::stdout().is_terminal() {
-            return prefix.into_bytes();
-        }
-        let colour = COLOURS[self.number % COLOURS.len()];
-        format!("\x1b[{colour}m{prefix}\x1b[0m").into_bytes()
+        prefix(app_id, self.number, io::stdout().is_terminal())
+    }
+}
+
+/// What stands before an app's lines, in a colour of its own on a terminal.
+fn prefix(app_id: &str, number: usize, terminal: bool) -> Vec<u8> {
+    // Without black, white and the red of errors.
+    const COLOURS: [u8; 10] = [36, 35, 33, 32, 34, 96, 95, 93, 92, 94];
+    let prefix = format!("== APP - {app_id} == ");
+    if !terminal {
+        return prefix.into_bytes();
+    }
+    let colour = COLOURS[number % COLOURS.len()];
+    format!("\x1b[{colour}m{prefix}\x1b[0m").into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::prefix;
+
+    #[test]
+    fn on_a_terminal_every_app_has_a_colour_of_its_own() {
+        assert_eq!(prefix("a", 0, false), b"== APP - a == ");
+        assert_eq!(prefix("a", 0, true), b"\x1b[36m== APP - a == \x1b[0m");
+        let colours: std::collections::BTreeSet<_> =
+            (0..10).map(|it| prefix("a", it, true)).collect();
+        assert_eq!(colours.len(), 10);
+        assert_eq!(prefix("a", 10, true), prefix("a", 0, true));
     }
 }

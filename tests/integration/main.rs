@@ -1,6 +1,7 @@
 //! The whole product, tested from outside: one binary, a module a concern.
 
 mod architecture; // import rows, who names which crate, file lengths, words that may not stand in src
+mod ci_docs; // what docs/ci.md, the Dockerfile and the Kubernetes manifest say works
 mod commands; // list, stop, health
 mod daprd; // in the place where Dapr's CLI looks for daprd
 mod documents; // links of README and docs

@@ -241,12 +241,14 @@ fn a_file_with_mistakes_starts_nothing_and_names_every_place() {
 
     // What only the sidecar's own command line refuses is found before anything starts, too.
     let yaml = "version: 1\napps:\n- appDirPath: one\n  command: [touch, ran]\n- appDirPath: two\n  \
-        logLevel: loud\n";
+        logLevel: loud\n- appDirPath: two\n  appID: far\n  apiListenAddresses: 192.0.2.1\n";
     let run = Run::new(yaml, &["one", "two"]);
     let mut process = run.start(&["run", "-f", "."]);
     assert_eq!(process.exit_code(), 1);
     let text = process.text();
     assert!(text.contains("dapr.yaml:5:3: apps[1]: invalid value for --log-level: loud"), "{text}");
+    let far = "dapr.yaml:7:3: apps[2]: apiListenAddresses 192.0.2.1 leaves out 127.0.0.1";
+    assert!(text.contains(far), "{text}");
     assert!(!run.path("one/ran").exists());
 }
 

@@ -25,8 +25,22 @@ pub(super) struct Plan {
     pub(super) metrics_port: String,
 }
 
+/// Why nothing is started.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PlanError {
+    /// The system gives no port.
+    #[error("no free port: {0}")]
+    Port(#[from] io::Error),
+    /// What is wrong with which app, all of it.
+    #[error("{}", .0.join("; "))]
+    Settings(Vec<String>),
+}
+
+/// Where an app looks for its sidecar is among the addresses that mean one of these.
+const LOOPBACK: [&str; 6] = ["127.0.0.1", "localhost", "0.0.0.0", "::1", "::", "[::]"];
+
 /// Makes the plans, or says of each app what is wrong.
-pub(super) fn plans(file: RunFile) -> io::Result<Vec<Plan>> {
+pub(super) fn plans(file: RunFile) -> Result<Vec<Plan>, PlanError> {
     // Held until all are chosen, so that no two are the same.
     let mut held = Vec::new();
     let mut plans = Vec::new();
@@ -38,7 +52,7 @@ pub(super) fn plans(file: RunFile) -> io::Result<Vec<Plan>> {
             Err(problem) => problems.push(format!("{place}: {problem}")),
         }
     }
-    if problems.is_empty() { Ok(plans) } else { Err(io::Error::other(problems.join("; "))) }
+    if problems.is_empty() { Ok(plans) } else { Err(PlanError::Settings(problems)) }
 }
 
 fn plan(app: AppRun, held: &mut Vec<TcpListener>) -> io::Result<Result<Plan, String>> {
@@ -66,7 +80,15 @@ fn check(words: &[OsString]) -> Result<SidecarOptions, String> {
     let program = OsString::from("outrigger");
     let words: Vec<OsString> = std::iter::once(program).chain(words.iter().cloned()).collect();
     match cli::parse(&words, &|name| std::env::var(name).ok()) {
-        Ok(Command::Serve(launch)) => launch.options.map_err(|error| error.to_string()),
+        Ok(Command::Serve(launch)) => {
+            let options = launch.options.map_err(|error| error.to_string())?;
+            let addresses = &options.listen_addresses;
+            if addresses.iter().any(|address| LOOPBACK.contains(&address.as_str())) {
+                return Ok(options);
+            }
+            let addresses = addresses.join(",");
+            Err(format!("apiListenAddresses {addresses} leaves out 127.0.0.1, which apps call"))
+        }
         Ok(other) => Err(format!("these settings start no sidecar: {other:?}")),
         Err(CliError::Usage { message, .. } | CliError::Fatal(message)) => Err(message),
         Err(CliError::Help(_)) => Err("these settings ask for help".to_owned()),
