@@ -152,14 +152,8 @@ fn parse_serve(
                  outrigger run -f FILE\n       \
                  outrigger list | stop | health | install-as-daprd [--help]";
     let typed = Typed::read(flagset(usage, &[]), &[], Positional::Overlooked, words)?;
-    if typed.flags.version {
-        return Ok(Command::Version);
-    }
-    if typed.flags.build_info {
-        return Ok(Command::BuildInfo);
-    }
-    if typed.flags.wait {
-        return Ok(Command::Wait { http_port: typed.flags.dapr_http_port });
+    if let Some(command) = typed.no_launch() {
+        return Ok(command);
     }
     let launch =
         typed.launch(checks::Shape::Daprd { lenient_by_name: named_daprd }, environment)?;
@@ -175,6 +169,9 @@ fn parse_run(words: &[OsString], environment: Lookup<'_>) -> Result<Command, Cli
         .help("A file that names several apps, a folder with a dapr.yaml, or - for standard input");
     let flagset = flagset(usage, RUN_SHORTHANDS).arg(file);
     let typed = Typed::read(flagset, RUN_SHORTHANDS, Positional::EndsFlags, words)?;
+    if let Some(command) = typed.no_launch() {
+        return Ok(command);
+    }
     let command = words[typed.read..].to_vec();
     if let Some(path) = typed.matches.get_one::<String>(RUN_FILE) {
         return run_file(path, &typed.given, &command);
@@ -248,6 +245,18 @@ impl Typed {
                 .map(|(name, hint)| format!("Flag --{name} has been deprecated, {hint}"))
                 .collect(),
         })
+    }
+
+    /// What is done instead of being a sidecar.
+    fn no_launch(&self) -> Option<Command> {
+        let Flags { version, build_info, wait, ref dapr_http_port, .. } = self.flags;
+        if version {
+            Some(Command::Version)
+        } else if build_info {
+            Some(Command::BuildInfo)
+        } else {
+            wait.then(|| Command::Wait { http_port: dapr_http_port.clone() })
+        }
     }
 
     fn is_given(&self, name: &str) -> bool {
