@@ -1,7 +1,9 @@
 //! The whole product, tested from outside: one binary, a module a concern.
 
+mod abuse; // ten thousand bad requests
 mod architecture; // import rows, who names which crate, file lengths, words that may not stand in src
 mod documents; // links of README and docs
+mod doors; // public port, sockets, origins, API rules, lines about calls
 mod ghosts; // nothing is written after its caller was told that it was not
 mod harness; // Redis, sidecar, clients, proxy, canaries
 mod licences; // what we build with may be built with
