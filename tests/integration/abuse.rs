@@ -9,16 +9,24 @@ use std::{
     thread,
 };
 
+use ::http::Request;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use outrigger::proto::runtime::v1::SaveStateRequest;
 use proptest::{
     collection::vec,
     prelude::{Just, Strategy, any, prop_oneof},
     sample::{Index, select},
     test_runner::{Config, TestCaseError, TestRunner},
 };
+use prost::Message as _;
 use serde_json::Value;
 
 use crate::harness::{
     PATIENCE, canary,
+    client::{self, STORE, block_on, item},
     redis::Redis,
     resources,
     sidecar::{Setup, Sidecar},
@@ -386,6 +394,99 @@ fn bytes_that_are_no_protocol_end_their_connection_only() {
     });
     outcome.unwrap_or_else(|failure| panic!("{failure}"));
     assert_eq!(sidecar.http("GET", "/v1.0/healthz", &[]).status, 204);
+    sidecar.client().metadata();
+    sidecar.finish();
+}
+
+/// Every RPC, some that are not served, and reflection.
+const RPCS: &[&str] = &[
+    "dapr.proto.runtime.v1.Dapr/SaveState",
+    "dapr.proto.runtime.v1.Dapr/GetState",
+    "dapr.proto.runtime.v1.Dapr/GetBulkState",
+    "dapr.proto.runtime.v1.Dapr/DeleteState",
+    "dapr.proto.runtime.v1.Dapr/DeleteBulkState",
+    "dapr.proto.runtime.v1.Dapr/ExecuteStateTransaction",
+    "dapr.proto.runtime.v1.Dapr/QueryStateAlpha1",
+    "dapr.proto.runtime.v1.Dapr/GetMetadata",
+    "dapr.proto.runtime.v1.Dapr/SetMetadata",
+    "dapr.proto.runtime.v1.Dapr/PublishEvent",
+    "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "no.such.Service/Method",
+];
+
+/// A message that begins like a good one and is then cut, lengthened or spoilt.
+fn message() -> impl Strategy<Value = Vec<u8>> {
+    let good = SaveStateRequest {
+        store_name: STORE.to_owned(),
+        states: vec![item("a", "1"), item("b", "2")],
+    }
+    .encode_to_vec();
+    let spoilt = (any::<Index>(), any::<u8>());
+    prop_oneof![
+        vec(any::<u8>(), 0..64),
+        (Just(good.clone()), any::<Index>()).prop_map(|(mut bytes, cut)| {
+            bytes.truncate(cut.index(bytes.len()));
+            bytes
+        }),
+        (Just(good), vec(spoilt, 1..6)).prop_map(|(mut bytes, spoilt)| {
+            for (place, byte) in spoilt {
+                let place = place.index(bytes.len());
+                bytes[place] = byte;
+            }
+            bytes
+        }),
+    ]
+}
+
+/// The status of a call as gRPC tells it, among the headers or behind the body.
+async fn grpc_status(
+    sender: &mut SendRequest<Full<Bytes>>,
+    request: Request<Full<Bytes>>,
+) -> Option<String> {
+    let answer = sender.send_request(request).await.ok()?;
+    let in_headers = answer.headers().get("grpc-status").cloned();
+    let trailers = answer.into_body().collect().await.ok()?;
+    let in_trailers = trailers.trailers().and_then(|trailers| trailers.get("grpc-status"));
+    Some(in_headers.as_ref().or(in_trailers)?.to_str().ok()?.to_owned())
+}
+
+#[test]
+fn messages_that_are_none_are_answered_with_a_status() {
+    let sidecar = Setup::default().args(&["--embedded"]).start();
+    let mut sender = block_on(async {
+        let stream = tokio::net::TcpStream::connect(("127.0.0.1", sidecar.grpc_port)).await;
+        let stream = stream.expect("a connection");
+        stream.set_nodelay(true).expect("a socket");
+        let io = TokioIo::new(stream);
+        let (sender, connection) =
+            http2::handshake(TokioExecutor::new(), io).await.expect("HTTP/2");
+        client::spawn(connection);
+        sender
+    });
+    block_on(sender.ready()).expect("a connection");
+    let config = Config { cases: 1_500, failure_persistence: None, ..Config::default() };
+    // The flag says whether the message is compressed; the length may lie.
+    let frame = (select(RPCS), 0..3_u8, message(), prop_oneof![4 => Just(0), 1 => -9..9_i64]);
+    let outcome = TestRunner::new(config).run(&frame, |(rpc, flag, message, lie)| {
+        let length = i64::try_from(message.len()).unwrap_or(0) + lie;
+        let length = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
+        let body = [&[flag][..], &length, &message].concat();
+        let request = Request::post(format!("http://localhost/{rpc}"))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .header("dapr-api-token", canary::TOKEN)
+            .body(Full::new(Bytes::from(body)))
+            .expect("a request");
+        let status = block_on(async {
+            tokio::time::timeout(PATIENCE, grpc_status(&mut sender.clone(), request)).await
+        });
+        let status = status.map_err(|_| TestCaseError::fail(format!("{rpc}: no answer")))?;
+        let status = status.ok_or_else(|| TestCaseError::fail(format!("{rpc}: no status")))?;
+        let code: u32 = status.parse().map_err(|_| TestCaseError::fail("no number"))?;
+        if code > 16 { Err(TestCaseError::fail(format!("{rpc}: {code}"))) } else { Ok(()) }
+    });
+    outcome.unwrap_or_else(|failure| panic!("{failure}"));
+    assert!(sidecar.said(0, "panicked").is_empty());
     sidecar.client().metadata();
     sidecar.finish();
 }
