@@ -119,7 +119,7 @@ impl Process {
         self.child.try_wait().expect("a child can be asked")
     }
 
-    /// The process.
+    /// Its process id.
     pub fn pid(&self) -> Pid {
         Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"))
     }
