@@ -34,6 +34,8 @@ pub struct Setup {
     app: Option<Vec<String>>,
     http_port: Option<u16>,
     without_token: bool,
+    app_id: Option<String>,
+    program: Option<PathBuf>,
 }
 
 impl Setup {
@@ -67,6 +69,18 @@ impl Setup {
         self
     }
 
+    /// With this app id instead of [`APP_ID`].
+    pub fn app_id(mut self, app_id: &str) -> Self {
+        self.app_id = Some(app_id.to_owned());
+        self
+    }
+
+    /// With another binary than the one under test.
+    pub fn program(mut self, program: PathBuf) -> Self {
+        self.program = Some(program);
+        self
+    }
+
     /// On this HTTP port instead of a free one.
     pub fn http_port(mut self, port: u16) -> Self {
         self.http_port = Some(port);
@@ -82,14 +96,21 @@ impl Setup {
     /// Starts it and waits until it is ready for outbound calls.
     #[track_caller]
     pub fn start(self) -> Sidecar {
+        self.try_start()
+            .unwrap_or_else(|ended| panic!("the sidecar ended:\n{}", ended.process.text()))
+    }
+
+    /// The same; the error is a sidecar that ended instead.
+    pub fn try_start(self) -> Result<Sidecar, Sidecar> {
         // Another process may take a port before the sidecar does.
         for _ in 0..5 {
             let mut sidecar = self.launch();
             if sidecar.becomes_ready() {
-                return sidecar;
+                return Ok(sidecar);
             }
-            let text = sidecar.process.text();
-            assert!(text.to_lowercase().contains("in use"), "the sidecar ended:\n{text}");
+            if !sidecar.process.text().to_lowercase().contains("in use") {
+                return Err(sidecar);
+            }
         }
         panic!("the sidecar found no free port five times in a row");
     }
@@ -113,7 +134,8 @@ impl Setup {
     }
 
     fn command(&self, folder: &Path, http_port: u16, grpc_port: u16) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_outrigger"));
+        let own = Path::new(env!("CARGO_BIN_EXE_outrigger"));
+        let mut command = Command::new(self.program.as_deref().unwrap_or(own));
         command.env_clear();
         for kept in ["PATH", "HOME"] {
             command.envs(std::env::var_os(kept).map(|value| (kept, value)));
@@ -128,7 +150,8 @@ impl Setup {
         } else {
             command.args(["--dapr-listen-addresses", "127.0.0.1"]);
         }
-        command.args(["--app-id", APP_ID, "--log-level", "debug"]);
+        let app_id = self.app_id.as_deref().unwrap_or(APP_ID);
+        command.args(["--app-id", app_id, "--log-level", "debug"]);
         command.arg("--dapr-http-port").arg(http_port.to_string());
         command.arg("--dapr-grpc-port").arg(grpc_port.to_string());
         command.arg("--metrics-port").arg(free_port().to_string());
