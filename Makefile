@@ -10,7 +10,7 @@ VENV := tests/.venv
 REQUIREMENTS := tests/apps/python/requirements.txt
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run story test test-deps lint
+.PHONY: help run story test test-deps conformance lint
 
 help: ## list what there is to make
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -30,6 +30,10 @@ test: test-deps ## everything: installs what the tests need and runs them
 	$(CARGO) test --locked
 
 test-deps: redis venv ## redis-server and the Python SDK that the tests talk to
+
+conformance: redis ## what a real daprd answered, replayed; SIDECAR=PATH replays it against another binary
+	@OUTRIGGER_CONFORMANCE_SIDECAR="$(SIDECAR)" $(CARGO) test --locked --quiet --test conformance \
+		what_daprd_answered -- --nocapture
 
 lint: ## formatting, clippy, documentation
 	$(CARGO) fmt --check

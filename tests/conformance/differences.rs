@@ -48,7 +48,10 @@ fn shows(row: u8) -> String {
         }
     }
     let texts = scenarios.iter().map(|(name, places)| format!("{name}: {}", places.join(", ")));
-    texts.collect::<Vec<_>>().join("; ")
+    match texts.collect::<Vec<_>>().join("; ").replace('|', "\\|") {
+        none if none.is_empty() => "—".to_owned(),
+        shown => shown,
+    }
 }
 
 #[test]

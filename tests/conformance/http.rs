@@ -44,19 +44,17 @@ fn parse(received: &[u8]) -> Option<Value> {
     let head = String::from_utf8_lossy(&received[..end]);
     let mut lines = head.lines();
     let status: u16 = lines.next()?.split(' ').nth(1)?.parse().ok()?;
-    let mut compared = Map::new();
+    let mut headers = Map::new();
     let mut chunked = false;
     for line in lines {
         let (name, value) = line.split_once(':')?;
         let (name, value) = (name.to_ascii_lowercase(), value.trim());
         chunked |= name == "transfer-encoding" && value == "chunked";
-        if name == "etag" || name == "content-type" || name.starts_with("metadata.") {
-            compared.insert(name, json!(value));
-        }
+        headers.insert(name, json!(value));
     }
     let body = &received[end + 4..];
     let body = if chunked { without_chunks(body)? } else { body.to_vec() };
-    Some(json!({"status": status, "headers": compared, "body": String::from_utf8_lossy(&body)}))
+    Some(json!({"status": status, "headers": headers, "body": String::from_utf8_lossy(&body)}))
 }
 
 fn without_chunks(mut body: &[u8]) -> Option<Vec<u8>> {

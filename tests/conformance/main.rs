@@ -35,7 +35,7 @@ const SIDE_BY_SIDE: usize = 4;
 
 /// Another binary to replay against.
 fn other_sidecar() -> Option<PathBuf> {
-    env::var_os("OUTRIGGER_CONFORMANCE_SIDECAR").map(PathBuf::from)
+    env::var_os("OUTRIGGER_CONFORMANCE_SIDECAR").filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
 /// Every scenario with what was answered, played once for all tests.

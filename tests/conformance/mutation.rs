@@ -1,6 +1,6 @@
 //! Every recorded field is changed in turn, and every change must be seen.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{
     PLAYED, compare,
@@ -21,11 +21,12 @@ fn mutants(kind: Kind, recorded: &Value) -> Vec<Value> {
             changed.collect()
         }
         (Kind::Lines, _) => Vec::new(),
-        (_, Value::Object(fields)) => {
+        (Kind::Grpc | Kind::Http, Value::Object(fields)) => {
             // A whole field that is not there is not compared, so its parts are changed only.
             let fields = fields.iter().flat_map(|(name, value)| {
                 let parts = match (kind, name.as_str(), value) {
                     (Kind::Http, "body", Value::String(body)) => bodies(body),
+                    (Kind::Http, "headers", Value::Object(given)) => headers(given),
                     _ => parts(value),
                 };
                 parts.into_iter().map(move |part| {
@@ -36,7 +37,7 @@ fn mutants(kind: Kind, recorded: &Value) -> Vec<Value> {
             });
             fields.collect()
         }
-        (_, value) => parts(value),
+        (Kind::Grpc | Kind::Http | Kind::Whole, value) => parts(value),
     }
 }
 
@@ -90,6 +91,20 @@ fn parts(value: &Value) -> Vec<Value> {
             changed
         }
     }
+}
+
+/// Headers with one of them changed or added; one that is not given is not compared.
+fn headers(given: &Map<String, Value>) -> Vec<Value> {
+    let names = given.keys().map(String::as_str).chain(["~"]);
+    let changed = names.flat_map(|name| {
+        let parts = given.get(name).map_or_else(|| vec![json!("~")], parts);
+        parts.into_iter().map(move |part| {
+            let mut headers = given.clone();
+            headers.insert(name.to_owned(), part);
+            headers.into()
+        })
+    });
+    changed.collect()
 }
 
 /// A body with one part of its JSON changed, or its text, or the end of its line.

@@ -26,12 +26,16 @@ pub struct Check {
 pub fn checks(scenario: &Scenario, played: &Played) -> Vec<Check> {
     let plain = |place: &str, recorded: Value, found: Value| {
         let (place, done) = (place.to_owned(), String::new());
-        Check { place, done, kind: Kind::Fields, recorded, found }
+        Check { place, done, kind: Kind::Whole, recorded, found }
     };
     let mut checks = vec![plain("ready", json!(scenario.ready), json!(played.ready))];
     for (at, (step, found)) in scenario.steps.iter().zip(&played.answers).enumerate() {
         let Some(recorded) = step.expect.clone() else { continue };
-        let kind = if matches!(step.r#do, Do::Http(_)) { Kind::Http } else { Kind::Fields };
+        let kind = match step.r#do {
+            Do::Grpc(_) => Kind::Grpc,
+            Do::Http(_) => Kind::Http,
+            Do::Redis { .. } | Do::Server { .. } | Do::Sleep { .. } => Kind::Whole,
+        };
         let (place, found) = (format!("step {at}"), found.clone());
         checks.push(Check { place, done: described(&step.r#do), kind, recorded, found });
     }
