@@ -34,7 +34,6 @@ pub fn play(scenario: &Scenario, program: Option<PathBuf>) -> Played {
     let mut redis = start_redis(scenario);
     let mut setup = Setup::default()
         .without_token()
-        .app_id(&scenario.app_id)
         .env("OUTRIGGER_LENIENT", "1")
         .args(&scenario.args.iter().map(String::as_str).collect::<Vec<_>>());
     for (name, value) in &scenario.env {
@@ -45,9 +44,8 @@ pub fn play(scenario: &Scenario, program: Option<PathBuf>) -> Played {
         let text = text.replace("{redis}", &format!("127.0.0.1:{port}"));
         setup = setup.resource(name, &text.replace("{redis_port}", &port));
     }
-    if let Some(program) = program {
-        setup = setup.program(program);
-    }
+    setup.app_id = Some(scenario.app_id.clone());
+    setup.program = program;
     match setup.try_start() {
         Ok(sidecar) => steps(scenario, &mut redis, sidecar),
         Err(mut ended) => Played {

@@ -34,8 +34,10 @@ pub struct Setup {
     app: Option<Vec<String>>,
     http_port: Option<u16>,
     without_token: bool,
-    app_id: Option<String>,
-    program: Option<PathBuf>,
+    /// The app id, if it is not [`APP_ID`].
+    pub app_id: Option<String>,
+    /// The binary, if it is not the one under test.
+    pub program: Option<PathBuf>,
 }
 
 impl Setup {
@@ -66,18 +68,6 @@ impl Setup {
     /// Without the API token.
     pub fn without_token(mut self) -> Self {
         self.without_token = true;
-        self
-    }
-
-    /// With this app id instead of [`APP_ID`].
-    pub fn app_id(mut self, app_id: &str) -> Self {
-        self.app_id = Some(app_id.to_owned());
-        self
-    }
-
-    /// With another binary than the one under test.
-    pub fn program(mut self, program: PathBuf) -> Self {
-        self.program = Some(program);
         self
     }
 
