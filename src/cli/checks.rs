@@ -5,6 +5,7 @@ use std::{num::TryFromIntError, path::PathBuf, time::Duration};
 use crate::{
     edge::token::ApiToken,
     go_text::{atoi, parse_duration},
+    http::cors::Cors,
     log::Level,
     sidecar::options::{AppChannel, AppProtocol, SidecarOptions},
 };
@@ -20,6 +21,9 @@ const DEFAULT_BODY_SIZE: usize = 4 << 20;
 const DEFAULT_HEAD_SIZE: usize = 4 << 10;
 const DEFAULT_PROBE_INTERVAL_SECONDS: i64 = 5;
 const DEFAULT_PROBE_TIMEOUT_MILLIS: i64 = 500;
+
+/// Where `run` listens: a machine on which somebody tries an app is no server.
+const LOOPBACK: &str = "127.0.0.1";
 
 /// Which of the two command lines it is; they differ in their defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,8 +164,15 @@ pub(super) fn options(
             "dapr-internal-grpc-port",
             &flags.dapr_internal_grpc_port,
         )?,
-        internal_grpc_listen_address: flags.dapr_internal_grpc_listen_address.clone(),
+        internal_grpc_listen_address: internal_address(typed, shape),
         listen_addresses: listen_addresses(&flags.dapr_listen_addresses, shape),
+        socket_folder: (!flags.unix_domain_socket.is_empty())
+            .then(|| flags.unix_domain_socket.clone().into()),
+        public_port: optional_port("dapr-public-port", &flags.dapr_public_port)?,
+        public_listen_addresses: listen_addresses(&flags.dapr_public_listen_address, shape),
+        http2: !environment("DAPR_HTTP_DISABLE_H2C").is_some_and(|word| is_truthy(&word)),
+        cors: Cors::parse(&flags.allowed_origins),
+        api_logging: flags.enable_api_logging,
         config_paths: paths(&split_list(&flags.config)),
         app,
         max_body_size: sizes.body,
@@ -304,8 +315,15 @@ fn listen_addresses(text: &str, shape: Shape) -> Vec<String> {
     let listed: Vec<String> =
         text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned).collect();
     match shape {
-        Shape::Run if listed.is_empty() => vec!["127.0.0.1".to_owned()],
+        Shape::Run if listed.is_empty() => vec![LOOPBACK.to_owned()],
         Shape::Run | Shape::Daprd { .. } => listed,
+    }
+}
+
+fn internal_address(typed: &Typed, shape: Shape) -> String {
+    match (shape, typed.flags.dapr_internal_grpc_listen_address.as_str()) {
+        (Shape::Run, "") => LOOPBACK.to_owned(),
+        (Shape::Run | Shape::Daprd { .. }, given) => given.to_owned(),
     }
 }
 
@@ -330,6 +348,11 @@ fn lenient(
         Some(value) => parse_bool(&value).map_err(|_| OptionsError::Word { flag: VARIABLE, value }),
         None => Ok(matches!(shape, Shape::Daprd { lenient_by_name: true })),
     }
+}
+
+/// The words by which daprd's variables are turned on.
+fn is_truthy(word: &str) -> bool {
+    matches!(word.to_ascii_lowercase().as_str(), "y" | "yes" | "true" | "t" | "on" | "1")
 }
 
 fn data_plane_threads(number: i64) -> Result<usize, OptionsError> {

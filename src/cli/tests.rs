@@ -407,24 +407,20 @@ fn lists_repeat_and_split_at_commas() {
 #[test]
 fn who_asks_for_something_that_is_not_done_is_warned() {
     let notes = launch(
-        "--app-id a --enable-mtls --enable-profiling=false --unix-domain-socket /tmp \
-         --dapr-public-port 0 --allowed-origins * --enable-api-logging=true \
+        "--app-id a --enable-mtls --enable-profiling=false --profile-port -1 \
          --dapr-block-shutdown-duration 0s --enable-app-health-check",
     )
     .notes;
     assert_eq!(
         notes.quiet.as_deref(),
-        Some("Flags without effect: --dapr-public-port, --enable-profiling")
+        Some("Flags without effect: --enable-profiling, --profile-port")
     );
     assert_eq!(
         notes.warnings,
         [
-            "--allowed-origins has no effect yet: CORS is not handled",
             "--dapr-block-shutdown-duration has no effect yet: a signal begins the shutdown at once",
-            "--enable-api-logging has no effect yet: calls are not logged",
             "--enable-app-health-check has no effect yet: the app's health is not checked",
             "--enable-mtls has no effect yet: nothing is encrypted between sidecars",
-            "--unix-domain-socket has no effect yet: the APIs listen on TCP ports",
         ]
     );
 }
@@ -439,6 +435,31 @@ fn the_environment_gives_the_token_and_the_namespace_and_the_token_stays_hidden(
     let options = launch.options.unwrap();
     assert_eq!(options.namespace.as_deref(), Some("prod"));
     assert!(options.api_token.unwrap().check(Some(b"hunter2")).is_ok());
+}
+
+#[test]
+fn further_doors_are_opened_only_when_asked_for() {
+    let plain = options("--dapr-public-port 0 --allowed-origins= --unix-domain-socket=");
+    assert_eq!((plain.public_port, plain.cors, plain.socket_folder), (None, None, None));
+    assert_eq!((plain.api_logging, plain.http2), (None, true));
+    let asked = options(
+        "--dapr-public-port 3501 --dapr-public-listen-address 127.0.0.1 --allowed-origins * \
+         --unix-domain-socket /run/x --enable-api-logging=false",
+    );
+    assert_eq!((asked.public_port, asked.api_logging), (Some(3501), Some(false)));
+    assert_eq!(asked.public_listen_addresses, ["127.0.0.1"]);
+    assert_eq!(asked.socket_folder, Some(PathBuf::from("/run/x")));
+    assert!(asked.cors.is_some());
+    assert_eq!(options("--enable-api-logging").api_logging, Some(true));
+    for (word, http2) in
+        [("y", false), ("YES", false), ("1", false), ("on", false), ("0", true), ("no", true)]
+    {
+        let environment = [("DAPR_HTTP_DISABLE_H2C", word)];
+        let Ok(Command::Serve(launch)) = parsed("outrigger", "--app-id a", &environment) else {
+            panic!("not served")
+        };
+        assert_eq!(launch.options.unwrap().http2, http2, "{word}");
+    }
 }
 
 #[test]
@@ -475,6 +496,9 @@ fn the_other_commands_are_recognised() {
         panic!("not waited")
     };
     assert_eq!(http_port, "3501");
+    assert!(matches!(parsed("outrigger", "run --version", &[]), Ok(Command::Version)));
+    assert!(matches!(parsed("outrigger", "run --build-info", &[]), Ok(Command::BuildInfo)));
+    assert!(matches!(parsed("outrigger", "run --wait -- app", &[]), Ok(Command::Wait { .. })));
     for line in ["--help", "-h", "-help", "run --help", "run -h", "run -help"] {
         let Err(CliError::Help(text)) = parsed("outrigger", line, &[]) else { panic!("{line}") };
         assert!(text.contains("Usage") && text.contains("--resources-path"), "{text}");
@@ -486,6 +510,7 @@ fn run_serves_loopback_on_free_ports_with_an_embedded_store() {
     let (options, command) = run("--app-id a -- python3 -u app.py --nope");
     assert_eq!((options.http_port, options.grpc_port), (0, 0));
     assert_eq!(options.listen_addresses, ["127.0.0.1"]);
+    assert_eq!(options.internal_grpc_listen_address, "127.0.0.1");
     assert!(options.embedded);
     assert_eq!(command, ["python3", "-u", "app.py", "--nope"].map(OsString::from));
 }
@@ -494,13 +519,14 @@ fn run_serves_loopback_on_free_ports_with_an_embedded_store() {
 fn run_takes_the_flags_of_dapr_run_in_their_short_forms_too() {
     let (options, command) =
         run("-a x -p 6001 -H 3501 -G50002 -c c.yaml -d r1 -d=r2 -P grpc -I 7 \
-         -dapr-listen-addresses 0.0.0.0 app -a y");
+         -dapr-listen-addresses 0.0.0.0 -dapr-internal-grpc-listen-address ::1 app -a y");
     assert_eq!((options.app_id.as_str(), options.app.port), ("x", Some(6001)));
     assert_eq!((options.http_port, options.grpc_port), (3501, 50002));
     assert_eq!((options.internal_grpc_port, options.app.protocol), (Some(7), AppProtocol::Grpc));
     assert_eq!(options.config_paths, [PathBuf::from("c.yaml")]);
     assert_eq!(options.resources_paths, ["r1", "r2"].map(PathBuf::from));
     assert_eq!(options.listen_addresses, ["0.0.0.0"]);
+    assert_eq!(options.internal_grpc_listen_address, "::1");
     assert!(!options.embedded);
     assert_eq!(command, ["app", "-a", "y"].map(OsString::from));
 }

@@ -201,3 +201,28 @@ fn row(verdict: &Verdict) -> Option<u8> {
         Verdict::Same | Verdict::Differs(_) => None,
     }
 }
+
+#[test]
+fn what_is_listed_wrongly_is_reported() {
+    let scenario = r#"{"scenario": "s", "redis_args": [], "app_id": "a", "args": [], "env": {},
+        "config": null, "resources": {}, "ready": true, "steps_left_out": 0, "exit_code": 0,
+        "steps": []}"#;
+    let scenario: Scenario = serde_json::from_str(scenario).unwrap();
+    let played = Played { ready: true, answers: Vec::new(), exit_code: 1, lines: Vec::new() };
+    let played = [(scenario, played)];
+    let entry = |place: &str, ours: Value| {
+        let (scenario, place) = ("s".to_owned(), place.to_owned());
+        Difference { scenario, place, row: 1, ours }
+    };
+    let listed = [entry("exit code", json!(1))];
+    assert!(judge(&played, &listed, true).is_clean());
+    assert!(!judge(&played, &[], true).is_clean(), "not listed");
+    assert!(!judge(&played, &[entry("exit code", json!(2))], true).is_clean(), "another answer");
+    let too_many = |place: &str| [entry("exit code", json!(1)), entry(place, json!(true))];
+    let stale = judge(&played, &too_many("ready"), true).to_string();
+    assert!(stale.contains("ready: listed for row 1, but as recorded"), "{stale}");
+    assert!(stale.ends_with("0 same, 1 different on purpose, 1 differ\n"), "{stale}");
+    assert!(judge(&played, &too_many("ready"), false).is_clean(), "another binary may be daprd");
+    let idle = judge(&played, &too_many("step 7"), true).to_string();
+    assert!(idle.contains("listed, but not there: s, step 7"), "{idle}");
+}
