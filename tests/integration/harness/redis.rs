@@ -9,10 +9,10 @@ use std::{env, process::Command, time::Duration};
 use nix::sys::signal::Signal;
 use redis::{Client, Connection, FromRedisValue};
 use tempfile::TempDir;
+use tls::Certificates;
 use tokio::time::Instant;
 
 use super::{PATIENCE, canary, ports::free_port, process::Process};
-use tls::Certificates;
 
 /// A redis-server, running or not. It asks for the canary password unless told otherwise.
 pub struct Redis {
