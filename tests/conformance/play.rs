@@ -17,6 +17,10 @@ use crate::{
     recording::{Do, Fault, Scenario},
 };
 
+/// Beside the recorded wait, because we try to connect every three seconds when it failed often,
+/// while daprd dials at every call.
+const RECONNECTION: Duration = Duration::from_millis(1500);
+
 /// What came of a scenario.
 pub struct Played {
     /// Whether the sidecar was ever ready for calls.
@@ -100,7 +104,10 @@ fn lines(sidecar: &Sidecar) -> Vec<String> {
 fn happen(redis: &mut Redis, fault: Fault) {
     match fault {
         Fault::Stop => redis.stop(),
-        Fault::Start => redis.restart(),
+        Fault::Start => {
+            redis.restart();
+            thread::sleep(RECONNECTION);
+        }
         Fault::Pause => redis.pause(),
         Fault::Resume => redis.resume(),
     }
