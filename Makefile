@@ -8,6 +8,8 @@ CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 VENV := tests/.venv
 REQUIREMENTS := tests/apps/python/requirements.txt
+NODE_LOCK := tests/apps/javascript/package-lock.json
+NODE_MODULES := tests/apps/javascript/node_modules
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .PHONY: help run story test test-deps lint
@@ -28,8 +30,9 @@ story: ## the outage story with a real Redis, in about a minute
 
 test: test-deps ## everything: installs what the tests need and runs them
 	$(CARGO) test --locked
+	@bash tests/apps/toolchains.sh
 
-test-deps: redis venv ## redis-server and the Python SDK that the tests talk to
+test-deps: redis venv node go-apps java-apps ## redis-server, and the SDKs' programs that the tests run
 
 lint: ## formatting, clippy, documentation
 	$(CARGO) fmt --check
@@ -59,4 +62,46 @@ venv:
 		}; \
 		$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS); \
 		cp $(REQUIREMENTS) $(VENV)/requirements.txt; \
+	}
+
+# The copy of the lock file is made last here too. No package's own scripts are run.
+.PHONY: node
+node:
+	@if ! command -v npm > /dev/null; then \
+		echo "skipped: there is no npm to install tests/apps/javascript with"; \
+		exit; \
+	fi; \
+	cmp -s $(NODE_LOCK) $(NODE_MODULES)/built-from || { \
+		npm ci --prefix tests/apps/javascript --ignore-scripts --no-audit --no-fund \
+			--loglevel=error; \
+		cp $(NODE_LOCK) $(NODE_MODULES)/built-from; \
+	}
+
+# Without the toolchain the tests skip these programs, or fail on CI.
+APPS := $(abspath $(TARGET_DIR))/apps
+
+.PHONY: go-apps
+go-apps:
+	@if command -v go > /dev/null; then \
+		mkdir -p $(APPS)/go; \
+		go build -C tests/apps/go -o $(APPS)/go/ ./...; \
+		go build -C tests/apps/grpcurl -o $(APPS)/go/ github.com/fullstorydev/grpcurl/cmd/grpcurl; \
+	else \
+		echo "skipped: there is no go to build tests/apps/go and tests/apps/grpcurl with"; \
+	fi
+
+# The stamp is written last, so that half a build is built anew. Maven looks at what it has before it
+# asks the network.
+.PHONY: java-apps
+java-apps:
+	@if ! command -v mvn > /dev/null; then \
+		echo "skipped: there is no mvn to build tests/apps/java with"; \
+		exit; \
+	fi; \
+	sources=$$(find tests/apps/java -type f | LC_ALL=C sort | xargs sha256sum); \
+	[ "$$sources" = "$$(cat $(APPS)/java/stamp 2> /dev/null)" ] || { \
+		build="mvn -q -B -f tests/apps/java/pom.xml -Dbuild=$(APPS)/java package"; \
+		rm -rf $(APPS)/java; \
+		$$build -o > /dev/null 2>&1 || $$build; \
+		echo "$$sources" > $(APPS)/java/stamp; \
 	}

@@ -4,5 +4,6 @@ pub mod error;
 pub mod json;
 pub mod key;
 pub mod metadata;
+pub mod names;
 pub mod state;
 mod writing;

@@ -117,12 +117,15 @@ where
     })
 }
 
-/// Reflection of what is served, and of itself, in both versions of its protocol.
+/// Reflection of what is served, of the details of its errors, and of itself, in both versions of
+/// its protocol.
 fn reflection() -> Routes {
     let builder = || {
         tonic_reflection::server::Builder::configure()
             .include_reflection_service(false)
             .register_encoded_file_descriptor_set(DESCRIPTORS)
+            // With these a client can show the details of a refusal.
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(
                 tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,

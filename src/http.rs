@@ -10,6 +10,7 @@ pub mod go_json;
 pub mod health;
 pub mod metadata;
 pub mod path;
+pub mod state;
 pub mod trace;
 
 use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc};

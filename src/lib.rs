@@ -14,19 +14,19 @@
 //! | 3 | [`edge`] | accepting, limits, token, draining |
 //! | 2 | [`api`] | what a request means |
 //! | 1 | [`state_store`], [`resiliency`] | siblings that know nothing of each other |
-//! | 0 | [`call`], [`go_text`], [`metrics`], [`log`], [`proto`] | leaves |
+//! | 0 | [`call`], [`go_text`], [`log`], [`nearest`], [`version`], [`proto`] (for `grpc` alone) | leaves |
 //!
 //! # Invariants
 //!
 //! 1. `resiliency` knows no store, no YAML, no gRPC: it runs any future.
 //! 2. `state_store` tries once and says precisely what went wrong; it never retries.
 //! 3. Only `grpc` names tonic and proto types, only `http` names axum, only `state_store/redis*`
-//!    names fred, only `resources` names the YAML crate. [`state_store::StoredKey`] is built only
+//!    names fred, only `resources` names the YAML parser. [`state_store::StoredKey`] is built only
 //!    by `api/key.rs`.
 //! 4. After `resources::load` nothing can fail because of a name or a format.
 //! 5. `tokio::time::Instant` everywhere; nobody reads a clock or a random source inside
 //!    `circuit.rs` and `backoff.rs`.
-//! 6. `metrics` and `log` never change behaviour. No value and no secret is ever logged.
+//! 6. `log` never changes behaviour. No value and no secret is ever logged.
 //! 7. No lock is held across an await; whatever must be undone sits in a `Drop`, because tonic
 //!    drops a handler's future when its client hangs up.
 
@@ -40,6 +40,7 @@ pub mod go_text;
 pub mod grpc;
 pub mod http;
 pub mod log;
+pub mod nearest;
 pub mod proto;
 pub mod resiliency;
 pub mod resources;

@@ -1,14 +1,29 @@
 //! Reads flags, runs a command, returns the exit code; nothing else exits.
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write as _},
+    panic,
+    process::ExitCode,
+};
 
 use outrigger::{cli, commands};
 
 fn main() -> ExitCode {
+    tell_only_where_a_panic_was();
     let words: Vec<_> = std::env::args_os().collect();
     let code = match cli::parse(&words, &|name| std::env::var(name).ok()) {
         Ok(command) => commands::execute(command),
         Err(error) => commands::refuse(error),
     };
     ExitCode::from(code)
+}
+
+/// What a panic says may quote a request.
+fn tell_only_where_a_panic_was() {
+    panic::set_hook(Box::new(|panic| {
+        if let Some(place) = panic.location() {
+            // Standard error may be closed, and a hook must not panic.
+            let _ = writeln!(io::stderr(), "a task panicked at {place}");
+        }
+    }));
 }

@@ -10,7 +10,6 @@ pub mod breaker;
 pub mod catalog;
 pub mod circuit;
 pub mod fault;
-pub mod nearest;
 pub mod policy;
 pub mod retry;
 pub mod trip;

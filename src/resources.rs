@@ -7,9 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use crate::nearest::did_you_mean;
 use crate::resiliency::catalog::PolicyCatalog;
 use crate::resources::component::Components;
-use crate::resources::nearest::did_you_mean;
 use crate::resources::report::Report;
 use crate::resources::resiliency::{Reach, Resiliency};
 use crate::resources::resolve::Sources;
@@ -22,7 +22,6 @@ mod expand;
 mod fields;
 mod kinds;
 mod manifest;
-mod nearest;
 mod report;
 mod resiliency;
 mod resolve;

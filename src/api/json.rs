@@ -4,9 +4,11 @@
 //! of daprd see them. Iterative on purpose: no input can overflow the stack.
 
 mod compactor;
+mod document;
 mod strings;
 
 use compactor::Compactor;
+pub use document::{Kind, Value};
 
 /// Why a text is not one JSON value; the texts are Go's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +24,12 @@ pub enum JsonError {
     /// The text ends inside the value.
     #[error("unexpected end of JSON input")]
     UnexpectedEnd,
+    /// There is nothing to read where the first value of a stream is wanted.
+    #[error("EOF")]
+    Eof,
+    /// A stream ends inside its first value.
+    #[error("unexpected EOF")]
+    UnexpectedEof,
     /// A number that no float64 holds; daprd's stores read every number as one.
     #[error("json: cannot unmarshal number {0} into Go value of type float64")]
     NumberOutOfRange(String),
@@ -37,6 +45,13 @@ pub fn compact(input: &[u8]) -> Result<Vec<u8>, JsonError> {
     compactor.value()?;
     compactor.end()?;
     compactor.finish()
+}
+
+/// Whether `input` is one JSON value, however large its numbers are.
+pub fn check(input: &[u8]) -> Result<(), JsonError> {
+    let mut compactor = Compactor::new(input);
+    compactor.value()?;
+    compactor.end()
 }
 
 /// A byte as Go quotes it: as the character of that number, escaped unless it can be printed.

@@ -7,6 +7,7 @@ use crate::{
     api::{
         error::StateError,
         key::UserKey,
+        names::{EXPIRY, ItemMetadata as _},
         state::{BulkItem, DeleteItem, Operation, SaveItem, StateApi},
     },
     call::Call,
@@ -23,9 +24,6 @@ use crate::{
     },
     state_store::{Concurrency, Consistency, Entry},
 };
-
-/// Where an entry's expiry is told, as Dapr's stores that know it do.
-const EXPIRY: &str = "ttlExpireTime";
 
 /// GetState.
 pub async fn get(
@@ -134,15 +132,14 @@ fn bulk_item(item: BulkItem) -> BulkStateItem {
     }
 }
 
-/// The metadata names are Dapr's and exact in their case.
-fn save_item(key: UserKey, mut item: StateItem) -> SaveItem {
+fn save_item(key: UserKey, item: StateItem) -> SaveItem {
     let (concurrency, consistency) = options(item.options);
     SaveItem {
         key,
         value: item.value,
-        json: item.metadata.get("contentType").is_some_and(|kind| kind == "application/json"),
+        json: item.metadata.announces_json(),
         etag: item.etag.map(|etag| etag.value),
-        ttl: item.metadata.remove("ttlInSeconds"),
+        ttl: item.metadata.ttl(),
         concurrency,
         consistency,
     }

@@ -6,7 +6,10 @@ use axum::{body::Body, response::IntoResponse as _};
 use http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
-use crate::http::go_json;
+use crate::{
+    api::error::{StateError, WriteFailure, WriteFailureKind},
+    http::go_json,
+};
 
 /// The content type of everything that is JSON, exactly.
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -89,6 +92,144 @@ impl<'a> ErrorBody<'a> {
 pub fn plain_text(status: StatusCode, text: String) -> Response<Body> {
     let no_sniffing = (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     (status, [(header::CONTENT_TYPE, PLAIN_TEXT), no_sniffing], text).into_response()
+}
+
+/// Every detail of ours and of Dapr's names this domain.
+const DOMAIN: &str = "dapr.io";
+
+/// How a caller asked, as far as it shows in the errors of state calls.
+#[derive(Clone, Debug)]
+pub struct Asked<'a> {
+    app_id: Option<&'a str>,
+    names_key: bool,
+}
+
+impl<'a> Asked<'a> {
+    /// By one of the routes that name the application where a store is missing.
+    pub fn of(app_id: &'a str) -> Self {
+        Self { app_id: Some(app_id), names_key: true }
+    }
+
+    /// By the route of queries, which does not.
+    pub fn anonymously() -> Self {
+        Self { app_id: None, names_key: true }
+    }
+
+    /// In a transaction, where a bad key is not named in the details.
+    pub fn for_an_operation(self) -> Self {
+        Self { names_key: false, ..self }
+    }
+
+    /// The answer to a state call that failed.
+    pub fn refused(&self, error: &StateError) -> Response<Body> {
+        let message = message(error);
+        let (status, code) = status_and_code(error);
+        ErrorBody::new(code, &message)
+            .with_details(self.details(error, &message))
+            .with_status(status)
+    }
+
+    /// In the order in which Dapr emits them.
+    fn details<'d>(&self, error: &'d StateError, message: &'d str) -> Vec<Detail<'d>>
+    where
+        'a: 'd,
+    {
+        let metadata = self.app_id.map(|app_id| BTreeMap::from([("appID", app_id)]));
+        match error {
+            StateError::NotConfigured { .. } => vec![info("DAPR_STATE_NOT_CONFIGURED", metadata)],
+            StateError::NotFound { .. } => vec![info("DAPR_STATE_NOT_FOUND", metadata)],
+            StateError::InvalidKey { store, key } => {
+                let field = if self.names_key { key.as_str() } else { "" };
+                let violation = Violation { field, description: message };
+                vec![
+                    Detail::BadRequest { field_violations: vec![violation] },
+                    resource(store),
+                    info("DAPR_STATE_ILLEGAL_KEY", None),
+                ]
+            }
+            StateError::QueryUnsupported { store } => {
+                vec![resource(store), info("DAPR_STATE_QUERYING_NOT_SUPPORTED", None)]
+            }
+            StateError::QueryFailed { store, .. } => {
+                vec![resource(store), info("DAPR_STATE_QUERY_FAILED", None)]
+            }
+            StateError::EmptyKey
+            | StateError::InvalidJson(_)
+            | StateError::Get { .. }
+            | StateError::BulkGet(_)
+            | StateError::Save { .. }
+            | StateError::Delete { .. }
+            | StateError::BulkDelete { .. }
+            | StateError::Transaction(_)
+            | StateError::UnsupportedOperation(_) => vec![],
+        }
+    }
+}
+
+/// Two errors are worded otherwise than over gRPC.
+fn message(error: &StateError) -> String {
+    match error {
+        StateError::InvalidKey { .. } => {
+            format!("api error: code = InvalidArgument desc = {error}")
+        }
+        StateError::EmptyKey => "\"key\" is a required field".to_owned(),
+        StateError::NotConfigured { .. }
+        | StateError::NotFound { .. }
+        | StateError::InvalidJson(_)
+        | StateError::Get { .. }
+        | StateError::BulkGet(_)
+        | StateError::Save { .. }
+        | StateError::Delete { .. }
+        | StateError::BulkDelete { .. }
+        | StateError::Transaction(_)
+        | StateError::UnsupportedOperation(_)
+        | StateError::QueryUnsupported { .. }
+        | StateError::QueryFailed { .. } => error.to_string(),
+    }
+}
+
+/// The one table from [`StateError`] to HTTP, as Dapr's `api/errors/state.go` and
+/// `messages/predefined.go` say.
+fn status_and_code(error: &StateError) -> (StatusCode, &'static str) {
+    const BAD: StatusCode = StatusCode::BAD_REQUEST;
+    const FAILED: StatusCode = StatusCode::INTERNAL_SERVER_ERROR;
+    match error {
+        StateError::NotConfigured { .. } => (FAILED, "ERR_STATE_STORE_NOT_CONFIGURED"),
+        StateError::NotFound { .. } => (BAD, "ERR_STATE_STORE_NOT_FOUND"),
+        StateError::InvalidKey { .. } | StateError::EmptyKey | StateError::InvalidJson(_) => {
+            (BAD, "ERR_MALFORMED_REQUEST")
+        }
+        StateError::Get { .. } => (FAILED, "ERR_STATE_GET"),
+        StateError::BulkGet(_) => (FAILED, "ERR_STATE_BULK_GET"),
+        StateError::Save { cause, .. } => (write_status(cause), "ERR_STATE_SAVE"),
+        StateError::Delete { cause, .. } => (write_status(cause), "ERR_STATE_DELETE"),
+        StateError::BulkDelete { cause, .. } => (write_status(cause), "ERR_STATE_BULK_DELETE"),
+        StateError::Transaction(_) => (FAILED, "ERR_STATE_TRANSACTION"),
+        StateError::UnsupportedOperation(_) => (BAD, "ERR_NOT_SUPPORTED_STATE_OPERATION"),
+        StateError::QueryUnsupported { .. } => (FAILED, "ERR_STATE_STORE_NOT_SUPPORTED"),
+        StateError::QueryFailed { .. } => (FAILED, "ERR_STATE_QUERY"),
+    }
+}
+
+fn write_status(cause: &WriteFailure) -> StatusCode {
+    match cause.kind() {
+        WriteFailureKind::Conflict => StatusCode::CONFLICT,
+        WriteFailureKind::InvalidEtag => StatusCode::BAD_REQUEST,
+        WriteFailureKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+fn info<'d>(reason: &'d str, metadata: Option<BTreeMap<&'d str, &'d str>>) -> Detail<'d> {
+    Detail::ErrorInfo { domain: DOMAIN, metadata, reason }
+}
+
+fn resource(store: &str) -> Detail<'_> {
+    Detail::ResourceInfo {
+        description: "",
+        owner: "",
+        resource_name: store,
+        resource_type: "state",
+    }
 }
 
 #[cfg(test)]

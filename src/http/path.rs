@@ -29,13 +29,18 @@ pub fn cleaned(uri: &Uri) -> Result<Option<Uri>, BadEscape> {
     Uri::from_parts(parts).map(Some).map_err(|_| BadEscape)
 }
 
+/// The pairs of a query, unescaped. As Go does, a pair that cannot be read is no pair, nor is one
+/// that holds a semicolon.
+pub fn query_pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    query.split('&').filter(|pair| !pair.is_empty() && !pair.contains(';')).filter_map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        Some((unescape(name)?, unescape(value)?))
+    })
+}
+
 /// The first value of `name` in a query, unescaped.
 pub fn query_value<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
-    query.split('&').find_map(|pair| {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        // As Go does, a pair that cannot be read is no pair.
-        (unescape(key)? == name).then(|| unescape(value)).flatten()
-    })
+    query_pairs(query).find(|(given, _)| given == name).map(|(_, value)| value)
 }
 
 fn unescape(text: &str) -> Option<Cow<'_, str>> {
@@ -139,6 +144,7 @@ mod tests {
             ("x=1&appid=a+b%2Bc&appid=d", Some("a b+c")),
             ("appid=%zz&appid=b", Some("b")),
             ("%61ppid=c", Some("c")),
+            ("appid=a;b&appid=c", Some("c")),
             ("APPID=c", None),
             ("appid=%ff", Some("\u{fffd}")),
         ] {

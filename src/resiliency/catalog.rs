@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use super::breaker::Breaker;
 use super::circuit::CircuitSettings;
-use super::nearest::nearest;
 use super::policy::Policy;
 use super::retry::RetryPolicy;
+use crate::nearest::nearest;
 
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,12 @@
 //! Components: which documents become stores, and with what settings.
 
 use crate::api::key::KeyPrefix;
+use crate::nearest::{did_you_mean, listed};
 use crate::resources::configuration::Configuration;
 use crate::resources::document::Document;
 use crate::resources::error::Place;
 use crate::resources::kinds::{self, Category, Kind};
 use crate::resources::manifest::{Identity, Manifest, Stage};
-use crate::resources::nearest::{did_you_mean, listed};
 use crate::resources::report::{Level, Report};
 use crate::resources::resolve::{Settings, Sources};
 use crate::resources::secrets::{SecretStore, Values};

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use crate::nearest::{did_you_mean, listed};
 use crate::resources::error::{Place, Problem};
-use crate::resources::nearest::{did_you_mean, listed};
 use crate::resources::yaml::{Entry, Node, Position, Value};
 
 /// What was found wrong in one document.

@@ -1,6 +1,6 @@
 //! The kinds of documents and of components: what Dapr knows, and what of it is served.
 
-use crate::resources::nearest::nearest;
+use crate::nearest::nearest;
 
 /// The version of every resource that is served.
 pub const API_VERSION: &str = "dapr.io/v1alpha1";

@@ -1,11 +1,11 @@
 //! Resiliency resources: policies, what they apply to, and what of that cannot be meant.
 
+use crate::nearest::listed;
 use crate::resiliency::catalog::Definitions;
 use crate::resources::document::{Document, refuse_shape};
 use crate::resources::error::Place;
 use crate::resources::fields::{Field, Findings, Letters, Quoting};
 use crate::resources::kinds::Kind;
-use crate::resources::nearest::listed;
 use crate::resources::report::{Level, Report};
 use crate::resources::resiliency::ledger::Ledger;
 use crate::resources::resiliency::policies::Policies;

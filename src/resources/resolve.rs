@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::nearest::{did_you_mean, listed};
 use crate::resources::Environment;
 use crate::resources::error::Place;
 use crate::resources::manifest::{Manifest, Source, Stage};
-use crate::resources::nearest::{did_you_mean, listed};
 use crate::resources::report::{Level, Report};
 use crate::resources::secrets::{SecretStore, is_own_setting};
 

@@ -108,8 +108,9 @@ fn serve(listeners: Listeners, parts: &Parts) {
         tracing: parts.tracing,
         drain: parts.drain.clone(),
     };
+    let state = parts.stores.connect();
     let dapr = DaprService::new(
-        parts.stores.connect(),
+        state.clone(),
         parts.metadata.clone(),
         parts.shutdown.clone(),
         parts.max_body_size,
@@ -122,12 +123,14 @@ fn serve(listeners: Listeners, parts: &Parts) {
     }
     keep(listener::serve(listeners.grpc, wire, grpc::service(dapr, around), parts.drain.clone()));
 
-    let routes = http::sidecar_routes(http::Sidecar {
+    let sidecar = http::sidecar_routes(http::Sidecar {
         metadata: parts.metadata.clone(),
         health: parts.health.clone(),
         shutdown: parts.shutdown.clone(),
         max_body_size: parts.max_body_size,
     });
+    let app_id = parts.health.app_id().to_owned();
+    let routes = sidecar.merge(http::state::routes(state, app_id, parts.max_body_size));
     let around = http::Surroundings {
         token: parts.token.clone(),
         read_buffer_size: parts.read_buffer_size,

@@ -6,6 +6,7 @@ pub mod http;
 pub mod orders;
 pub mod ports;
 pub mod process;
+pub mod programs;
 pub mod proxy;
 pub mod redis;
 pub mod resources;

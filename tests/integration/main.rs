@@ -3,12 +3,17 @@
 mod architecture; // import rows, who names which crate, file lengths, words that may not stand in src
 mod documents; // links of README and docs
 mod ghosts; // nothing is written after its caller was told that it was not
+mod go_sdk; // the published Go SDK, and plain HTTP from Go
+mod grpcurl; // the published grpcurl, by reflection alone
 mod harness; // Redis, sidecar, clients, proxy, canaries
+mod java_sdk; // the published Java SDK, and plain HTTP from Java
+mod javascript_sdk; // the published JavaScript SDK, over HTTP and gRPC
 mod licences; // what we build with may be built with
 mod lifecycle; // exit codes, signals, grace
 mod limits; // sizes, tokens, unknown methods, reflection
 mod output; // log formats, outputs that are blocked or closed
-mod python_sdk; // the published Python SDK through the outage
+mod plain_http; // no SDK: HTTP from Python and from Node
+mod python_sdk; // the published Python SDK, its blocking and its asynchronous client
 mod recovery; // Redis down at start, wrong password, TLS, flushed scripts, stalls, replicas, metadata
 mod run; // the sidecar and its app in one command
 mod shared_redis; // the hashes that daprd and we share

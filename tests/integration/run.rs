@@ -49,7 +49,8 @@ fn an_app_that_does_not_exist_is_a_clear_error() {
 
 #[test]
 fn the_app_finds_its_sidecar_by_its_environment() {
-    let mut sidecar = Setup::default().without_token().run(&["env"]).launch();
+    // Without the token, which the app has from this process, as it should.
+    let mut sidecar = Setup::default().run(&["sh", "-c", "env | grep -v TOKEN"]).launch();
     assert_eq!(sidecar.process.exit_code(), 0);
     let text = sidecar.process.text();
     for expected in [

@@ -246,6 +246,11 @@ impl<'a> Compactor<'a> {
         }
     }
 
+    /// Whether the text written is what [`Compactor::finish`] would give.
+    pub(super) fn is_plain(&self) -> bool {
+        self.dropped.is_empty() && self.out_of_range.is_none()
+    }
+
     /// The text written, or why Go would refuse the value although it is well-formed.
     pub(super) fn finish(mut self) -> Result<Vec<u8>, JsonError> {
         if let Some(written) = self.out_of_range {

@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
 use serde_json::Value;
 
-use super::{JsonError, compact};
+use super::{JsonError, Kind, compact};
 
 fn compacted(input: &str) -> String {
     String::from_utf8(compact(input.as_bytes()).unwrap()).unwrap()
@@ -249,7 +249,55 @@ fn spaced(json: &str) -> String {
     output
 }
 
+/// Puts together again what [`super::Value`] takes apart.
+fn rebuilt(value: &super::Value) -> Value {
+    match value.kind() {
+        Kind::Null | Kind::Bool | Kind::Number => serde_json::from_slice(value.text()).unwrap(),
+        Kind::String => value.string().unwrap().into(),
+        Kind::Array => value.elements().map(|element| rebuilt(&element)).collect(),
+        Kind::Object => {
+            let members = value.members().map(|(name, member)| (name, rebuilt(&member)));
+            Value::Object(members.collect())
+        }
+    }
+}
+
+#[test]
+fn of_a_stream_the_first_value_is_read_and_kept_as_it_stands() {
+    let first = |input: &str| super::Value::first_of(input.as_bytes());
+    for (input, text) in [
+        (" [1 , 2.0] garbage", "[1,2.0]"),
+        ("nullx", "null"),
+        ("1 2", "1"),
+        (r#"{"a":1,"a":1e400}{"#, r#"{"a":1,"a":1e400}"#),
+    ] {
+        assert_eq!(first(input).unwrap().text(), text.as_bytes(), "{input}");
+    }
+    assert_eq!(first(r#"{"a":1,"a":2}"#).unwrap().into_stored().unwrap(), r#"{"a":2}"#);
+    let refused = first("[1e400]").unwrap().into_stored().unwrap_err();
+    assert_eq!(refused, JsonError::NumberOutOfRange("1e400".to_owned()));
+    for (input, message) in [("", "EOF"), (" \n", "EOF"), ("[1", "unexpected EOF")] {
+        assert_eq!(first(input).err().unwrap().to_string(), message);
+    }
+}
+
+#[test]
+fn a_value_of_another_kind_has_no_parts() {
+    let value = super::Value::first_of(br#"[{"a":1}]"#).unwrap();
+    assert_eq!((value.members().count(), value.string()), (0, None));
+    let member = value.elements().next().unwrap();
+    assert_eq!((member.kind(), member.elements().count()), (Kind::Object, 0));
+}
+
 proptest! {
+    #[test]
+    fn a_value_taken_apart_is_what_was_sent(value in json()) {
+        let sent = serde_json::to_string(&value).unwrap();
+        let taken = super::Value::first_of(spaced(&sent).as_bytes()).unwrap();
+        let read: Value = serde_json::from_str(&sent).unwrap();
+        proptest::prop_assert_eq!(rebuilt(&taken), read);
+    }
+
     #[test]
     fn what_is_stored_is_the_value_that_was_sent(value in json()) {
         let sent = serde_json::to_string(&value).unwrap();

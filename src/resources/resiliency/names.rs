@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::nearest::did_you_mean;
 use crate::resiliency::catalog::{Definitions, OutboundTarget};
 use crate::resources::error::Place;
 use crate::resources::fields::Text;
-use crate::resources::nearest::did_you_mean;
 use crate::resources::report::Report;
 use crate::resources::resiliency::ledger::{Ledger, Subject};
 use crate::resources::resiliency::targets::{ComponentTarget, PolicyNames, Target, Targets};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::go_text::{self, GoDuration};
+use crate::nearest::{did_you_mean, listed};
 use crate::resiliency::backoff::Backoff;
 use crate::resiliency::catalog::Definitions;
 use crate::resiliency::circuit::CircuitSettings;
@@ -10,7 +11,6 @@ use crate::resiliency::retry::RetryPolicy;
 use crate::resiliency::trip::{TripRule, TripRuleError};
 use crate::resources::error::Place;
 use crate::resources::fields::{Fields, Findings, Integer, Named, Text};
-use crate::resources::nearest::{did_you_mean, listed};
 use crate::resources::report::Report;
 use crate::resources::resiliency::Decoding;
 use crate::resources::resiliency::ledger::{Ledger, Subject};

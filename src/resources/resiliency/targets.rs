@@ -1,8 +1,8 @@
 //! `spec.targets`: what policies apply to, as written.
 
+use crate::nearest::{did_you_mean, listed};
 use crate::resources::error::Place;
 use crate::resources::fields::{Fields, Findings, Integer, Named, Text};
-use crate::resources::nearest::{did_you_mean, listed};
 use crate::resources::report::Report;
 use crate::resources::resiliency::Decoding;
 

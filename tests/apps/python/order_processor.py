@@ -34,7 +34,7 @@ def main() -> int:
 
 def process(client: DaprClient, number: int, delete: bool) -> None:
     key = str(number)
-    order = {"orderId": key}
+    order = {"orderId": number}
     client.save_state(STORE, key, json.dumps(order))
     print(f"Saving Order: {{ orderId: '{key}' }}", flush=True)
     found = json.loads(client.get_state(STORE, key).data)

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{SettingsProblem, SettingsWarning, Time, Weight};
 use crate::go_text;
+use crate::nearest::nearest;
 
 /// What a known field means to this program.
 enum Role {
@@ -225,14 +226,8 @@ impl Fields {
     }
 
     fn unknown(&mut self, written_as: &str) {
-        let written = written_as.to_ascii_lowercase();
-        let nearest = KNOWN
-            .iter()
-            .map(|(name, _)| (distance(&written, &name.to_ascii_lowercase()), *name))
-            .min()
-            .filter(|&(distance, name)| distance <= name.len() / 3);
-        let message = match nearest {
-            Some((_, name)) => format!("is no setting of state.redis: did you mean {name}?"),
+        let message = match nearest(written_as, KNOWN.iter().map(|(name, _)| *name)) {
+            Some(name) => format!("is no setting of state.redis: did you mean {name}?"),
             None => "is no setting of state.redis and has no effect".to_owned(),
         };
         self.warn(written_as, &message);
@@ -290,20 +285,4 @@ fn read_time(text: &str) -> Result<Time, String> {
 
 fn invalid(form: &str, text: &str) -> String {
     format!("invalid {form} {}", go_text::quote(text))
-}
-
-/// How many letters have to be added, removed or changed to make one text of the other.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, letter) in one.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, &other_letter) in other.iter().enumerate() {
-            let changed = diagonal + usize::from(letter != other_letter);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[other.len()]
 }

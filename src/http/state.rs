@@ -1,0 +1,352 @@
+//! The state API over HTTP: which request means what to the API, and how its answers are written.
+
+mod answer;
+mod decode;
+mod loose;
+mod options;
+
+use std::{error::Error, sync::Arc};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Path, State, rejection::PathRejection},
+    response::IntoResponse as _,
+    routing::{MethodRouter, get, post},
+};
+use bytes::Bytes;
+use http::{HeaderMap, Response, StatusCode, Uri, header};
+use serde::Deserialize;
+
+use crate::{
+    api::{
+        error::{StateError, WriteFailure},
+        json::JsonError,
+        key::UserKey,
+        names::ItemMetadata as _,
+        state::{DeleteItem, Operation, SaveItem, StateApi, StateComponent},
+    },
+    call::Call,
+    edge::limits::{BodyError, read_body},
+    http::{
+        error::{Asked, ErrorBody},
+        path,
+        state::decode::{ItemRequest, Malformed, Metadata},
+    },
+    resiliency::policy::PolicyError,
+    state_store::{Concurrency, Consistency, StoreError},
+};
+
+/// What Dapr stores for a value that was not given.
+const NO_VALUE: Bytes = Bytes::from_static(b"null");
+
+/// The routes of the state API. A body larger than `max_body_size` bytes is refused; `None` means
+/// any length.
+pub fn routes(api: StateApi, app_id: String, max_body_size: Option<usize>) -> Router {
+    let writing = |key| key_routes(Some(key));
+    Router::new()
+        .route("/v1.0/state/{store}", post(save).put(save))
+        .route("/v1.0/state/{store}/{key}", key_routes(None))
+        // For GET and DELETE these two words are keys like any other.
+        .route("/v1.0/state/{store}/bulk", writing("bulk").post(bulk_get).put(bulk_get))
+        .route(
+            "/v1.0/state/{store}/transaction",
+            writing("transaction").post(transact).put(transact),
+        )
+        .route("/v1.0-alpha1/state/{store}/query", post(query).put(query))
+        .with_state(StateEdge { api, app_id: app_id.into(), max_body_size })
+}
+
+#[derive(Clone)]
+struct StateEdge {
+    api: StateApi,
+    app_id: Arc<str>,
+    max_body_size: Option<usize>,
+}
+
+/// What a path names; on the routes that end in a word of their own that word is the key.
+#[derive(Deserialize)]
+struct Named {
+    store: String,
+    #[serde(default)]
+    key: String,
+}
+
+type NamedPath = Result<Path<Named>, PathRejection>;
+
+/// Why a request is not done.
+enum Failure {
+    State(StateError),
+    /// The request is none; the text is the answer's whole message.
+    Malformed(String),
+    /// The body of a query could not be read.
+    Unreadable(String),
+}
+
+impl From<StateError> for Failure {
+    fn from(error: StateError) -> Self {
+        Self::State(error)
+    }
+}
+
+impl From<PathRejection> for Failure {
+    fn from(_: PathRejection) -> Self {
+        Self::Malformed("the name of the store or the key is not UTF-8".to_owned())
+    }
+}
+
+impl Failure {
+    /// A body that the save cannot read; the other routes say more.
+    fn bare(error: Malformed) -> Self {
+        Self::Malformed(error.to_string())
+    }
+
+    fn body(error: Malformed) -> Self {
+        Self::Malformed(format!("failed deserializing HTTP body: {error}"))
+    }
+
+    fn answer(&self, asked: &Asked<'_>) -> Response<Body> {
+        let (code, message) = match self {
+            Self::State(error) => return asked.refused(error),
+            Self::Malformed(message) => ("ERR_MALFORMED_REQUEST", message),
+            Self::Unreadable(message) => ("ERR_BODY_READ", message),
+        };
+        ErrorBody::new(code, message).with_status(StatusCode::BAD_REQUEST)
+    }
+}
+
+fn done(result: Result<(), Failure>, asked: &Asked<'_>) -> Response<Body> {
+    match result {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(failure) => failure.answer(asked),
+    }
+}
+
+/// GET and DELETE of the key that the path names, or of `word`.
+fn key_routes(word: Option<&'static str>) -> MethodRouter<StateEdge> {
+    get(async move |State(edge): State<StateEdge>, path: NamedPath| {
+        let found = match named(path, word) {
+            Ok(named) => edge.get(named).await,
+            Err(failure) => Err(failure),
+        };
+        found.unwrap_or_else(|failure| failure.answer(&edge.asked()))
+    })
+    .delete(
+        async move |State(edge): State<StateEdge>,
+                    path: NamedPath,
+                    uri: Uri,
+                    headers: HeaderMap| {
+            let result = match named(path, word) {
+                Ok(named) => edge.delete(named, &uri, &headers).await,
+                Err(failure) => Err(failure),
+            };
+            done(result, &edge.asked())
+        },
+    )
+}
+
+fn named(path: NamedPath, word: Option<&'static str>) -> Result<Named, Failure> {
+    let Path(mut named) = path?;
+    if let Some(word) = word {
+        word.clone_into(&mut named.key);
+    }
+    Ok(named)
+}
+
+async fn save(
+    State(edge): State<StateEdge>,
+    path: NamedPath,
+    uri: Uri,
+    body: Body,
+) -> Response<Body> {
+    done(edge.save(path, &uri, body).await, &edge.asked())
+}
+
+async fn bulk_get(State(edge): State<StateEdge>, path: NamedPath, body: Body) -> Response<Body> {
+    let found = edge.bulk_get(path, body).await;
+    found.unwrap_or_else(|failure| failure.answer(&edge.asked()))
+}
+
+async fn transact(
+    State(edge): State<StateEdge>,
+    path: NamedPath,
+    uri: Uri,
+    body: Body,
+) -> Response<Body> {
+    done(edge.transact(path, &uri, body).await, &edge.asked().for_an_operation())
+}
+
+async fn query(State(edge): State<StateEdge>, path: NamedPath, body: Body) -> Response<Body> {
+    done(edge.query(path, body).await, &Asked::anonymously())
+}
+
+impl StateEdge {
+    fn asked(&self) -> Asked<'_> {
+        Asked::of(&self.app_id)
+    }
+
+    async fn get(&self, named: Named) -> Result<Response<Body>, Failure> {
+        let component = self.api.component(&named.store)?;
+        let key = component.key(named.key)?;
+        Ok(match component.get(&Call::default(), &key).await? {
+            Some(entry) => answer::entry(entry),
+            None => StatusCode::NO_CONTENT.into_response(),
+        })
+    }
+
+    async fn delete(&self, named: Named, uri: &Uri, headers: &HeaderMap) -> Result<(), Failure> {
+        let component = self.api.component(&named.store)?;
+        let key = component.key(named.key)?;
+        let word =
+            |name| path::query_value(uri.query().unwrap_or_default(), name).unwrap_or_default();
+        let etag = headers.get(header::IF_MATCH).map(|etag| lossy(etag.as_bytes()));
+        let (concurrency, consistency) =
+            options::read(&word("concurrency"), &word("consistency")).map_err(|refusal| {
+                StateError::Delete { key: key.as_str().to_owned(), cause: at_once(refusal) }
+            })?;
+        let item = DeleteItem { key, etag, concurrency, consistency };
+        Ok(component.delete(&Call::default(), item).await?)
+    }
+
+    async fn save(&self, path: NamedPath, uri: &Uri, body: Body) -> Result<(), Failure> {
+        let body = self.read(body).await;
+        let component = self.api.component(&path?.store)?;
+        let requests = body.and_then(|body| decode::save(&body)).map_err(Failure::bare)?;
+        if requests.is_empty() {
+            return Ok(());
+        }
+        let given = query_metadata(uri);
+        let mut items = Vec::with_capacity(requests.len());
+        let mut refusal = None;
+        for mut request in requests {
+            let key = component.save_key(std::mem::take(&mut request.key))?;
+            request.metadata.extend(given.clone());
+            match options::read(&request.concurrency, &request.consistency) {
+                Ok(options) => items.push(save_item(key, request, options)),
+                Err(error) => drop(refusal.get_or_insert(error)),
+            }
+        }
+        // Every key is looked at before the words, and nothing is written where one is unknown.
+        if let Some(error) = refusal {
+            let store = component.name.clone();
+            return Err(StateError::Save { store, cause: at_once(error) }.into());
+        }
+        Ok(component.save(&Call::default(), items).await?)
+    }
+
+    async fn bulk_get(&self, path: NamedPath, body: Body) -> Result<Response<Body>, Failure> {
+        let body = self.read(body).await;
+        let component = self.api.component(&path?.store)?;
+        let keys = body.and_then(|body| decode::bulk_get(&body)).map_err(Failure::body)?;
+        let keys = keys.into_iter().map(|key| component.key(key)).collect::<Result<Vec<_>, _>>()?;
+        if keys.is_empty() {
+            return Ok(answer::items(Vec::new()));
+        }
+        Ok(answer::items(component.bulk_get(&Call::default(), keys).await?))
+    }
+
+    async fn transact(&self, path: NamedPath, uri: &Uri, body: Body) -> Result<(), Failure> {
+        let body = self.read(body).await;
+        let component = self.api.component(&path?.store)?;
+        let requests = body.and_then(|body| decode::transaction(&body)).map_err(Failure::body)?;
+        if requests.is_empty() {
+            return Ok(());
+        }
+        let given = query_metadata(uri);
+        let operations = requests
+            .iter()
+            .map(|request| operation(component, request, &given))
+            .collect::<Result<_, _>>()?;
+        Ok(component.transact(&Call::default(), operations).await?)
+    }
+
+    /// A query's body is read before its store is looked for, unlike any other's.
+    async fn query(&self, path: NamedPath, body: Body) -> Result<(), Failure> {
+        let body = self.read(body).await.map_err(|error| {
+            Failure::Unreadable(format!("failed to read request body: {error}"))
+        })?;
+        Ok(self.api.component(&path?.store)?.query(&lossy(&body))?)
+    }
+
+    /// Reads the body, which is done before the store is looked for so that its sender gets to
+    /// hear that there is no such store.
+    async fn read(&self, body: Body) -> Result<Bytes, Malformed> {
+        read_body(body, self.max_body_size).await.map_err(unreadable)
+    }
+}
+
+fn unreadable<E: Error>(error: BodyError<E>) -> Malformed {
+    match error {
+        BodyError::TooLarge => Malformed::TooLarge,
+        // Its sender left, or what it sends is not HTTP: Go says the same of both.
+        BodyError::Broken(_) => Malformed::Json(JsonError::UnexpectedEof),
+    }
+}
+
+fn operation(
+    component: &StateComponent,
+    request: &decode::OperationRequest,
+    given: &Metadata,
+) -> Result<Operation, Failure> {
+    let is_upsert = match request.operation.as_str() {
+        "upsert" => true,
+        "delete" => false,
+        other => return Err(StateError::UnsupportedOperation(other.to_owned()).into()),
+    };
+    let item = if is_upsert { request.upsert() } else { request.delete() };
+    let mut item = item.map_err(Failure::body)?;
+    let key = component.key(std::mem::take(&mut item.key))?;
+    let (concurrency, consistency) = options::read_leniently(&item.concurrency, &item.consistency);
+    if !is_upsert {
+        return Ok(Operation::Delete(DeleteItem {
+            key,
+            etag: item.etag,
+            concurrency,
+            consistency,
+        }));
+    }
+    item.metadata.extend(given.clone());
+    let json = item.metadata.announces_json();
+    let saved = save_item(key, item, (concurrency, consistency));
+    Ok(Operation::Upsert(SaveItem { json, ..saved }))
+}
+
+/// The value is JSON in its stored form already.
+fn save_item(
+    key: UserKey,
+    item: ItemRequest,
+    (concurrency, consistency): (Concurrency, Consistency),
+) -> SaveItem {
+    SaveItem {
+        key,
+        ttl: item.metadata.ttl(),
+        value: item.value.unwrap_or(NO_VALUE),
+        json: false,
+        etag: item.etag,
+        concurrency,
+        consistency,
+    }
+}
+
+/// What the query says as `metadata.NAME`; the first of several counts.
+fn query_metadata(uri: &Uri) -> Metadata {
+    let mut metadata = Metadata::new();
+    for (name, value) in path::query_pairs(uri.query().unwrap_or_default()) {
+        if let Some(name) = name.strip_prefix("metadata.") {
+            metadata.entry(name.to_owned()).or_insert_with(|| value.into_owned());
+        }
+    }
+    metadata
+}
+
+/// A write that was refused before any store saw it.
+fn at_once(refusal: StoreError) -> WriteFailure {
+    WriteFailure::Single(PolicyError::Operation(refusal))
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests;
