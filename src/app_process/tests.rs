@@ -97,8 +97,11 @@ async fn it_gets_the_variables_beside_those_we_have() {
 async fn a_signal_reaches_its_children_and_its_end_is_told_as_shells_do() {
     let written = Written::default();
     let log = written.log();
-    let script = "sh -c 'trap \"echo child; exit\" TERM; echo ready; while :; do sleep 0.05; done' & \
-                  trap 'wait; echo parent; exit 9' TERM; wait; sleep 60";
+    // The parent's trap comes first, since the signal follows the child's word. What the child's
+    // shell says on stderr about its sleep could come at any time.
+    let script = "trap 'wait; echo parent; exit 9' TERM; \
+                  sh -c 'trap \"echo child; exit\" TERM; echo ready; while :; do sleep 0.05; done' \
+                  2> /dev/null & wait; sleep 60";
     let mut app = shell(script, &[], &log);
     written.wait_for("== APP == ready\n");
     assert_eq!(app.stop(Signal::SIGTERM).await, 9);
