@@ -1,8 +1,10 @@
 //! The gRPC edge: the service with everything that surrounds a call of it.
 //!
-//! From the outside in: the call is counted, its trace context noted, its token checked; then its
-//! path leads to the service, to reflection, or to an answer that says why neither serves it.
+//! From the outside in: what is no gRPC is turned away; the call is counted, its trace context noted,
+//! the rules of access and its token looked at, its line logged; then its path leads to the service, to reflection, or to an answer that says why neither serves it.
 
+pub mod access;
+mod call_log;
 pub mod dapr;
 pub mod limits;
 pub mod metadata;
@@ -27,11 +29,12 @@ use tonic::{
 
 use crate::{
     edge::{
+        access::Access,
         baggage::{self, BAGGAGE_HEADER},
         drain::{Counted, Drain},
         token::{ApiToken, TOKEN_HEADER},
     },
-    grpc::{limits::LimitedMessages, names::Destination},
+    grpc::{call_log::Entry, limits::LimitedMessages, names::Destination},
     proto::{
         DESCRIPTORS,
         runtime::v1::dapr_server::{Dapr, DaprServer},
@@ -39,7 +42,7 @@ use crate::{
 };
 
 /// What surrounds every call.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Surroundings {
     /// The largest request message in bytes; `None` when unlimited.
     pub max_message_size: Option<usize>,
@@ -47,6 +50,10 @@ pub struct Surroundings {
     pub token: Option<ApiToken>,
     /// Whether trace context is read and given back: false with a sampling rate of 0.
     pub tracing: bool,
+    /// Which RPCs are open; `None` for all.
+    pub access: Option<Arc<Access>>,
+    /// Whether calls have a line in the log.
+    pub call_log: bool,
     /// What shutdown waits for.
     pub drain: Drain,
 }
@@ -144,6 +151,9 @@ where
     S::Future: Send + 'static,
 {
     async fn answer(&self, request: Request<Incoming>) -> Response<Counted<Body>> {
+        if let Some(answer) = refusal::not_grpc(&request) {
+            return answer.map(|body| Counted::new(body, None));
+        }
         let around = &self.surroundings;
         let trace = around.tracing.then(|| trace::answer(request.headers()));
         let baggage = around.tracing.then(|| request.headers().get(BAGGAGE_HEADER).cloned());
@@ -152,8 +162,8 @@ where
         let destination = self.destination(request.uri().path());
         let call =
             (!matches!(destination, Destination::Reflection)).then(|| around.drain.enter_call());
-        let mut response = match self.admit(request.headers()) {
-            Ok(()) => self.dispatch(destination, request).await,
+        let mut response = match self.admit(destination, request.headers()) {
+            Ok(()) => self.logged(destination, request).await,
             Err(refusal) => refusal.into_http(),
         };
         if let Some(value) = trace {
@@ -174,7 +184,12 @@ where
         }
     }
 
-    fn admit(&self, headers: &HeaderMap) -> Result<(), Status> {
+    fn admit(&self, destination: Destination, headers: &HeaderMap) -> Result<(), Status> {
+        if let Some(access) = &self.surroundings.access
+            && !access::permits(access, destination)
+        {
+            return Err(refusal::closed());
+        }
         if let Some(token) = &self.surroundings.token {
             let presented = headers.get(TOKEN_HEADER).map(|value| value.as_bytes());
             token.check(presented).map_err(|error| refusal::unauthenticated(error, headers))?;
@@ -185,6 +200,16 @@ where
             baggage::check(header.as_bytes()).map_err(refusal::bad_baggage)?;
         }
         refusal::check_encoding(headers)
+    }
+
+    async fn logged(&self, destination: Destination, request: Request<Incoming>) -> Response<Body> {
+        if !self.surroundings.call_log {
+            return self.dispatch(destination, request).await;
+        }
+        let entry = Entry::begin(&request);
+        let response = self.dispatch(destination, request).await;
+        entry.end(&response);
+        response
     }
 
     async fn dispatch(

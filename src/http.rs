@@ -1,10 +1,13 @@
 //! The HTTP edge: the routes with everything that surrounds a call of them.
 //!
 //! From the outside in: the call is counted, its path cleaned, its trace context and baggage
-//! noted, its token checked, its panic contained; then the router finds the handler. What no route
-//! matches is one and the same 404, whatever the method: in Dapr the rest of the paths and methods
-//! belong to service invocation.
+//! noted, its origin looked at, its token checked, its line logged, its panic contained; then the
+//! router finds the handler. What no route matches is one and the same 404, whatever the method: in
+//! Dapr the rest of the paths and methods belong to service invocation.
 
+pub mod access;
+pub mod call_log;
+pub mod cors;
 pub mod error;
 pub mod go_json;
 pub mod health;
@@ -27,12 +30,13 @@ use tower::ServiceExt as _;
 use crate::{
     api::metadata::{Health, MetadataApi, ShutdownHandle},
     edge::{
+        access::Access,
         baggage::{self, BAGGAGE_HEADER},
         drain::{Counted, Drain},
         limits::{head_limit, head_size},
         token::{ApiToken, TOKEN_HEADER},
     },
-    http::error::ErrorBody,
+    http::{call_log::CallLog, cors::Cors, error::ErrorBody},
 };
 
 /// What the routes that every sidecar has are about.
@@ -49,7 +53,7 @@ pub struct Sidecar {
 }
 
 /// What surrounds every call.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Surroundings {
     /// What callers must present, if anything.
     pub token: Option<ApiToken>,
@@ -57,8 +61,24 @@ pub struct Surroundings {
     pub read_buffer_size: usize,
     /// Whether trace context is read and given back: false with a sampling rate of 0.
     pub tracing: bool,
+    /// Which origins are let in; `None` says nothing about them.
+    pub cors: Option<Cors>,
+    /// Which calls have a line in the log; `None` for none.
+    pub call_log: Option<CallLog>,
+    /// What belongs to no route.
+    pub unrouted: Unrouted,
     /// What shutdown waits for.
     pub drain: Drain,
+}
+
+/// What a path or a method belongs to that has no route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unrouted {
+    /// Service invocation, which misses the name of an application.
+    #[default]
+    Invocation,
+    /// Nothing.
+    Nothing,
 }
 
 struct Edge {
@@ -66,9 +86,14 @@ struct Edge {
     surroundings: Surroundings,
 }
 
-/// The routes that every sidecar has.
-pub fn sidecar_routes(sidecar: Sidecar) -> Router {
-    health::routes(sidecar.health.clone()).merge(metadata::routes(sidecar))
+/// The routes that every sidecar has, as far as `access` leaves them open; health always is.
+pub fn sidecar_routes(sidecar: Sidecar, access: &Access) -> Router {
+    health::routes(sidecar.health.clone()).merge(metadata::routes(sidecar, access))
+}
+
+/// Those of them that the public port has.
+pub fn public_routes(sidecar: Sidecar, access: &Access) -> Router {
+    health::routes(sidecar.health.clone()).merge(metadata::public_routes(sidecar, access))
 }
 
 /// Serves `routes`, and the 404 for everything else, within `surroundings`.
@@ -83,7 +108,13 @@ pub fn service(
 > + Clone
 + Send
 + 'static {
-    let router = routes.method_not_allowed_fallback(not_found).fallback(not_found);
+    let router = match surroundings.unrouted {
+        Unrouted::Invocation => routes.method_not_allowed_fallback(no_app).fallback(no_app),
+        Unrouted::Nothing => {
+            let not_allowed = async || StatusCode::METHOD_NOT_ALLOWED;
+            routes.method_not_allowed_fallback(not_allowed).fallback(no_page)
+        }
+    };
     let edge = Arc::new(Edge { router, surroundings });
     service_fn(move |request: Request<Incoming>| {
         let edge = edge.clone();
@@ -107,7 +138,7 @@ impl Edge {
         }
         let is_health = health::is_health_path(request.uri().path());
         if !self.surroundings.tracing || is_health {
-            return self.authenticated(request).await;
+            return self.shared(request).await;
         }
         let trace = trace::Answer::to(request.headers());
         let baggage = request.headers().get(BAGGAGE_HEADER).cloned();
@@ -117,11 +148,23 @@ impl Edge {
             let text = format!("invalid baggage header: {error}\n");
             return error::plain_text(StatusCode::BAD_REQUEST, text);
         }
-        let mut response = self.authenticated(request).await;
+        let mut response = self.shared(request).await;
         trace.write(response.headers_mut());
         if let Some(baggage) = baggage {
             response.headers_mut().insert(BAGGAGE_HEADER, baggage);
         }
+        response
+    }
+
+    /// Says which pages may read the answer.
+    async fn shared(&self, request: Request<Body>) -> Response<Body> {
+        let Some(cors) = &self.surroundings.cors else { return self.authenticated(request).await };
+        if Cors::is_preflight(&request) {
+            return cors.preflight(request.headers());
+        }
+        let allowed = cors.let_in(request.headers());
+        let mut response = self.authenticated(request).await;
+        cors.mark(allowed, response.headers_mut());
         response
     }
 
@@ -138,14 +181,26 @@ impl Edge {
                 return error::plain_text(StatusCode::UNAUTHORIZED, text);
             }
         }
-        self.routed(request).await
+        self.logged(request).await
+    }
+
+    async fn logged(&self, request: Request<Body>) -> Response<Body> {
+        let Some(entry) = self.surroundings.call_log.and_then(|log| log.begin(&request)) else {
+            return self.routed(request).await;
+        };
+        let response = self.routed(request).await;
+        entry.end(&response);
+        response
     }
 
     /// Runs a handler. Its panic costs this call and nothing else.
     async fn routed(&self, request: Request<Body>) -> Response<Body> {
         // The router would answer HEAD with the handlers of GET.
         if request.method() == Method::HEAD {
-            return not_found().await;
+            return match self.surroundings.unrouted {
+                Unrouted::Invocation => no_app().await,
+                Unrouted::Nothing => no_page().await,
+            };
         }
         let handled = AssertUnwindSafe(self.router.clone().oneshot(request));
         match handled.catch_unwind().await {
@@ -161,8 +216,13 @@ impl Edge {
     }
 }
 
-/// What every path and method hears that has no handler.
-async fn not_found() -> Response<Body> {
+/// What every path and method hears that belongs to nothing.
+async fn no_page() -> Response<Body> {
+    error::plain_text(StatusCode::NOT_FOUND, "404 page not found\n".to_owned())
+}
+
+/// What every path and method hears that belongs to service invocation.
+async fn no_app() -> Response<Body> {
     let message = "failed getting app id either from the URL path or the header dapr-app-id";
     ErrorBody::new("ERR_DIRECT_INVOKE", message).with_status(StatusCode::NOT_FOUND)
 }

@@ -2,7 +2,7 @@
 //!
 //! An event's tracing target is the line's `scope`, its message the text, its other fields the
 //! line's own fields. An error event with the field `fatal = true` is one of daprd's level `fatal`.
-//! Events of other crates are left out.
+//! Events of other crates are left out. The lines about calls come at every level.
 
 pub mod queue;
 

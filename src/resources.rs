@@ -14,6 +14,7 @@ use crate::resources::report::Report;
 use crate::resources::resiliency::{Reach, Resiliency};
 use crate::resources::resolve::Sources;
 
+mod api_rules;
 mod component;
 mod configuration;
 mod document;
@@ -32,6 +33,7 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
+pub use crate::resources::api_rules::ApiRules;
 pub use crate::resources::component::{Component, StoreSettings};
 pub use crate::resources::configuration::{ApiLogging, Configuration, Feature};
 pub use crate::resources::error::{LoadErrors, Place, Problem};

@@ -4,6 +4,7 @@ mod announce;
 mod app_port;
 mod data_plane;
 pub mod options;
+mod ports;
 mod stores;
 
 use std::{io, sync::Arc, time::Duration};
@@ -15,16 +16,16 @@ use crate::{
         key::KeyPrefix,
         metadata::{AppConnection, Health, Identity, MetadataApi, ShutdownHandle, ShutdownRequest},
     },
-    edge::{
-        drain::Drain,
-        listener::{BindError, Listener},
-    },
+    edge::{drain::Drain, listener::BindError},
+    http::call_log::CallLog,
     resources::{
-        self, Component, Environment, LoadErrors, LoadOptions, Resources, StoreSettings, Strictness,
+        self, ApiLogging, Component, Environment, LoadErrors, LoadOptions, Resources,
+        StoreSettings, Strictness,
     },
     sidecar::{
         data_plane::{DataPlane, Listeners, Parts},
         options::{AppChannel, SidecarOptions},
+        ports::Ports,
         stores::Stores,
     },
     version::DAPR_VERSION,
@@ -76,8 +77,10 @@ pub async fn start(
     announce::starting(options);
     let resources = load(options, environment)?;
     let stores = Stores::new(resources.components, &resources.policies);
-    let listeners = bind(options)?;
+    let Ports { apis: listeners, public } = Ports::open(options)?;
     let identity = identity(options, &stores, &resources.resiliency_names);
+    let configuration = resources.configuration;
+    let rules = configuration.api_rules;
     let report = stores.clone();
     let parts = Parts {
         metadata: MetadataApi::new(identity, Arc::new(move |extended| report.report(extended))),
@@ -88,12 +91,21 @@ pub async fn start(
         token: options.api_token.clone(),
         max_body_size: options.max_body_size,
         read_buffer_size: options.read_buffer_size,
-        tracing: resources.configuration.sampling_rate != 0.0,
+        tracing: configuration.sampling_rate != 0.0,
+        http2: options.http2,
+        cors: options.cors.clone(),
+        call_log: call_log(options, configuration.api_logging),
+        http_access: Arc::new(rules.http),
+        grpc_access: (!rules.grpc.is_unlimited()).then(|| Arc::new(rules.grpc)),
     };
     let (grpc_port, http_port) = (listeners.grpc.port(), listeners.http.port());
     announce::loaded(&parts.stores);
     let planes = start_planes(options.data_plane_threads, listeners, &parts).await?;
-    announce::listening(options, grpc_port, http_port);
+    if let Some(listener) = public {
+        announce::listening_publicly(options, listener.port());
+        data_plane::serve_public(listener, &parts);
+    }
+    announce::listening(options, &parts, grpc_port, http_port);
     parts.health.set_outbound_ready();
     let app_watch = watch_app(&options.app, &parts.health);
     announce::running(began);
@@ -165,21 +177,11 @@ fn embedded_store(app_id: &str) -> Component {
     }
 }
 
-fn bind(options: &SidecarOptions) -> Result<Listeners, BindError> {
-    let addresses = &options.listen_addresses;
-    let internal = match options.internal_grpc_port {
-        None => None,
-        Some(port) => {
-            let address = &options.internal_grpc_listen_address;
-            let addresses = if address.is_empty() { vec![] } else { vec![address.clone()] };
-            Some(Listener::bind("--dapr-internal-grpc-port", &addresses, port)?)
-        }
-    };
-    Ok(Listeners {
-        grpc: Listener::bind("--dapr-grpc-port", addresses, options.grpc_port)?,
-        http: Listener::bind("--dapr-http-port", addresses, options.http_port)?,
-        internal,
-    })
+/// Whether calls are logged: as the command line says, or else the Configuration.
+fn call_log(options: &SidecarOptions, configured: ApiLogging) -> Option<CallLog> {
+    let enabled = options.api_logging.or(configured.enabled).unwrap_or(false);
+    let ApiLogging { obfuscate_urls, omit_health_checks, enabled: _ } = configured;
+    enabled.then_some(CallLog { obfuscate_urls, omit_health_checks })
 }
 
 fn identity(options: &SidecarOptions, stores: &Stores, resiliencies: &[String]) -> Identity {

@@ -5,6 +5,7 @@ use std::{num::TryFromIntError, path::PathBuf, time::Duration};
 use crate::{
     edge::token::ApiToken,
     go_text::{atoi, parse_duration},
+    http::cors::Cors,
     log::Level,
     sidecar::options::{AppChannel, AppProtocol, SidecarOptions},
 };
@@ -162,6 +163,13 @@ pub(super) fn options(
         )?,
         internal_grpc_listen_address: flags.dapr_internal_grpc_listen_address.clone(),
         listen_addresses: listen_addresses(&flags.dapr_listen_addresses, shape),
+        socket_folder: (!flags.unix_domain_socket.is_empty())
+            .then(|| flags.unix_domain_socket.clone().into()),
+        public_port: optional_port("dapr-public-port", &flags.dapr_public_port)?,
+        public_listen_addresses: listen_addresses(&flags.dapr_public_listen_address, shape),
+        http2: !environment("DAPR_HTTP_DISABLE_H2C").is_some_and(|word| is_truthy(&word)),
+        cors: Cors::parse(&flags.allowed_origins),
+        api_logging: flags.enable_api_logging,
         config_paths: paths(&split_list(&flags.config)),
         app,
         max_body_size: sizes.body,
@@ -330,6 +338,11 @@ fn lenient(
         Some(value) => parse_bool(&value).map_err(|_| OptionsError::Word { flag: VARIABLE, value }),
         None => Ok(matches!(shape, Shape::Daprd { lenient_by_name: true })),
     }
+}
+
+/// The words by which daprd's variables are turned on.
+fn is_truthy(word: &str) -> bool {
+    matches!(word.to_ascii_lowercase().as_str(), "y" | "yes" | "true" | "t" | "on" | "1")
 }
 
 fn data_plane_threads(number: i64) -> Result<usize, OptionsError> {

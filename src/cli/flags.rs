@@ -41,6 +41,21 @@ pub(super) struct Flags {
     /// The addresses of both APIs, separated by commas; all interfaces when empty.
     #[arg(long, default_value = "", hide_default_value = true)]
     pub(super) dapr_listen_addresses: String,
+    /// A further port with health and metadata only, for which no token is needed.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(super) dapr_public_port: String,
+    /// The addresses of that port, separated by commas; all interfaces when empty.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(super) dapr_public_listen_address: String,
+    /// Listen on sockets in this folder instead of on ports.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(super) unix_domain_socket: String,
+    /// The origins of web pages that may call the HTTP API, separated by commas; * for all.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(super) allowed_origins: String,
+    /// Log every call; the Configuration says so if this does not.
+    #[arg(long, value_name = BOOL, value_parser = parse_bool)]
+    pub(super) enable_api_logging: Option<bool>,
     /// Deprecated: a folder with resources.
     #[arg(long, default_value = "", hide_default_value = true)]
     pub(super) components_path: String,

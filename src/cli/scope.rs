@@ -41,7 +41,6 @@ const fn missed(name: &'static str, kind: Kind, what: &'static str) -> Flag {
 const FLAGS: &[Flag] = &[
     flag("actors-disseminate-timeout", Kind::Duration("30s")),
     flag("actors-service", Kind::Text("")),
-    missed("allowed-origins", Kind::Text(""), "CORS is not handled"),
     flag("app-binding-options-timeout", Kind::Duration("3s")),
     flag("app-health-check-path", Kind::Text("/healthz")),
     flag("app-health-probe-interval", Kind::Number("5")),
@@ -55,11 +54,8 @@ const FLAGS: &[Flag] = &[
         Kind::Duration(""),
         "a signal begins the shutdown at once",
     ),
-    missed("dapr-public-listen-address", Kind::Text(""), "there is no public port"),
-    missed("dapr-public-port", Kind::Port(""), "there is no public port"),
     flag("disable-builtin-k8s-secret-store", Kind::Bool("false")),
     flag("disable-init-endpoints", Kind::List),
-    missed("enable-api-logging", Kind::Bool("false"), "calls are not logged"),
     missed("enable-app-health-check", Kind::Bool("false"), "the app's health is not checked"),
     flag("enable-metrics", Kind::Bool("true")),
     missed("enable-mtls", Kind::Bool("false"), "nothing is encrypted between sidecars"),
@@ -74,7 +70,6 @@ const FLAGS: &[Flag] = &[
     flag("scheduler-job-streams", Kind::Number("3")),
     flag("sentry-address", Kind::Text("")),
     flag("sentry-request-jwt-audiences", Kind::List),
-    missed("unix-domain-socket", Kind::Text(""), "the APIs listen on TCP ports"),
 ];
 
 /// What is to be said about flags that have no effect.

@@ -407,24 +407,20 @@ fn lists_repeat_and_split_at_commas() {
 #[test]
 fn who_asks_for_something_that_is_not_done_is_warned() {
     let notes = launch(
-        "--app-id a --enable-mtls --enable-profiling=false --unix-domain-socket /tmp \
-         --dapr-public-port 0 --allowed-origins * --enable-api-logging=true \
+        "--app-id a --enable-mtls --enable-profiling=false --profile-port -1 \
          --dapr-block-shutdown-duration 0s --enable-app-health-check",
     )
     .notes;
     assert_eq!(
         notes.quiet.as_deref(),
-        Some("Flags without effect: --dapr-public-port, --enable-profiling")
+        Some("Flags without effect: --enable-profiling, --profile-port")
     );
     assert_eq!(
         notes.warnings,
         [
-            "--allowed-origins has no effect yet: CORS is not handled",
             "--dapr-block-shutdown-duration has no effect yet: a signal begins the shutdown at once",
-            "--enable-api-logging has no effect yet: calls are not logged",
             "--enable-app-health-check has no effect yet: the app's health is not checked",
             "--enable-mtls has no effect yet: nothing is encrypted between sidecars",
-            "--unix-domain-socket has no effect yet: the APIs listen on TCP ports",
         ]
     );
 }
@@ -439,6 +435,31 @@ fn the_environment_gives_the_token_and_the_namespace_and_the_token_stays_hidden(
     let options = launch.options.unwrap();
     assert_eq!(options.namespace.as_deref(), Some("prod"));
     assert!(options.api_token.unwrap().check(Some(b"hunter2")).is_ok());
+}
+
+#[test]
+fn further_doors_are_opened_only_when_asked_for() {
+    let plain = options("--dapr-public-port 0 --allowed-origins= --unix-domain-socket=");
+    assert_eq!((plain.public_port, plain.cors, plain.socket_folder), (None, None, None));
+    assert_eq!((plain.api_logging, plain.http2), (None, true));
+    let asked = options(
+        "--dapr-public-port 3501 --dapr-public-listen-address 127.0.0.1 --allowed-origins * \
+         --unix-domain-socket /run/x --enable-api-logging=false",
+    );
+    assert_eq!((asked.public_port, asked.api_logging), (Some(3501), Some(false)));
+    assert_eq!(asked.public_listen_addresses, ["127.0.0.1"]);
+    assert_eq!(asked.socket_folder, Some(PathBuf::from("/run/x")));
+    assert!(asked.cors.is_some());
+    assert_eq!(options("--enable-api-logging").api_logging, Some(true));
+    for (word, http2) in
+        [("y", false), ("YES", false), ("1", false), ("on", false), ("0", true), ("no", true)]
+    {
+        let environment = [("DAPR_HTTP_DISABLE_H2C", word)];
+        let Ok(Command::Serve(launch)) = parsed("outrigger", "--app-id a", &environment) else {
+            panic!("not served")
+        };
+        assert_eq!(launch.options.unwrap().http2, http2, "{word}");
+    }
 }
 
 #[test]

@@ -14,12 +14,13 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
     server::graceful::GracefulConnection,
 };
-use tokio::{io::AsyncReadExt as _, net::TcpStream};
+use tokio::io::AsyncReadExt as _;
 
 use crate::edge::{
     drain::{Drain, Held},
     limits::head_limit,
     socket::{ClientSocket, Phase},
+    stream::Stream,
 };
 
 /// How many calls one HTTP/2 connection may carry at once, and how many that its client took back
@@ -34,6 +35,10 @@ const PING_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a client may take to send a request's head. As Dapr's HTTP server.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How many headers a request may have. daprd has no such limit, but the one on their bytes comes
+/// first for all but the shortest; hyper's own is 100.
+const MAX_HEADERS: usize = 1024;
+
 /// How far a head may go past its limit and still be read, so that the handler can answer that it
 /// is too large; hyper's own answer says nothing.
 const HEAD_MARGIN: usize = 64 << 10;
@@ -44,12 +49,14 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// What is spoken on a port.
 #[derive(Clone, Debug)]
 pub enum Wire {
-    /// HTTP/1.1, and HTTP/2 by prior knowledge.
+    /// HTTP/1.1, and HTTP/2 by prior knowledge if it is on.
     Http {
         /// The largest head of a request in bytes that is read at all.
         head_bytes: usize,
         /// How long a client may take to send it.
         head_timeout: Duration,
+        /// Whether HTTP/2 is spoken.
+        http2: bool,
     },
     /// gRPC: HTTP/2 by prior knowledge.
     Grpc {
@@ -59,10 +66,10 @@ pub enum Wire {
 }
 
 impl Wire {
-    /// The HTTP port, with the value of `--read-buffer-size`.
-    pub fn http(read_buffer_size: usize) -> Self {
+    /// The HTTP port, with the value of `--read-buffer-size`, and with HTTP/2 if it is on.
+    pub fn http(read_buffer_size: usize, http2: bool) -> Self {
         let head_bytes = head_limit(read_buffer_size).saturating_add(HEAD_MARGIN);
-        Self::Http { head_bytes, head_timeout: HEAD_TIMEOUT }
+        Self::Http { head_bytes, head_timeout: HEAD_TIMEOUT, http2 }
     }
 
     /// The gRPC port, with the value of `--read-buffer-size`.
@@ -75,7 +82,7 @@ impl Wire {
 
 /// Serves one connection until its client leaves, or until `drain` has begun and its calls are
 /// answered.
-pub async fn serve<S, B>(stream: TcpStream, wire: Wire, service: S, drain: Drain)
+pub async fn serve<S, B>(stream: Stream, wire: Wire, service: S, drain: Drain)
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
     S: Clone + Send + 'static,
@@ -85,8 +92,7 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let _open = drain.enter_connection();
-    // Without it, small answers wait for the acknowledgement of the one before.
-    if let Err(error) = stream.set_nodelay(true) {
+    if let Err(error) = stream.set_nodelay() {
         tracing::debug!(target: "dapr.runtime", "A connection was gone at once: {error}");
         return;
     }
@@ -96,8 +102,13 @@ where
             let connection = http2_builder(head_bytes).serve_connection(socket, service);
             drive(connection, &drain).await;
         }
-        Wire::Http { head_bytes, head_timeout } => {
-            let Some(greeted) = greet(stream, head_timeout, &drain).await else { return };
+        Wire::Http { head_bytes, head_timeout, http2 } => {
+            let greeted = if http2 {
+                greet(stream, head_timeout, &drain).await
+            } else {
+                Some(Greeting { http2, stream, head_start: Bytes::new() })
+            };
+            let Some(greeted) = greeted else { return };
             match greeted {
                 Greeting { http2: true, stream, head_start } => {
                     let socket = ClientSocket::new(stream, head_start);
@@ -143,7 +154,7 @@ where
 fn http1_builder(head_bytes: usize) -> http1::Builder {
     let mut builder = http1::Builder::new();
     // `ClientSocket` has the clock.
-    builder.header_read_timeout(None).max_header_size(head_bytes);
+    builder.header_read_timeout(None).max_header_size(head_bytes).max_headers(MAX_HEADERS);
     builder
 }
 
@@ -180,13 +191,13 @@ where
 /// A connection whose protocol is known.
 struct Greeting {
     http2: bool,
-    stream: TcpStream,
+    stream: Stream,
     head_start: Bytes,
 }
 
 /// Reads until it is clear what the client speaks; `None` if it left, said nothing in time, or
 /// shutdown began.
-async fn greet(mut stream: TcpStream, limit: Duration, drain: &Drain) -> Option<Greeting> {
+async fn greet(mut stream: Stream, limit: Duration, drain: &Drain) -> Option<Greeting> {
     let greeted = tokio::select! {
         greeted = tokio::time::timeout(limit, read_greeting(&mut stream)) => greeted,
         () = drain.begun() => return None,
@@ -195,7 +206,7 @@ async fn greet(mut stream: TcpStream, limit: Duration, drain: &Drain) -> Option<
     Some(Greeting { http2, stream, head_start })
 }
 
-async fn read_greeting(stream: &mut TcpStream) -> io::Result<Option<(bool, Bytes)>> {
+async fn read_greeting(stream: &mut Stream) -> io::Result<Option<(bool, Bytes)>> {
     let mut bytes = [0; PREFACE.len()];
     let mut length = 0;
     loop {

@@ -1,9 +1,14 @@
-//! Binding a port once, and accepting from it on every data-plane thread.
+//! Binding a port or a socket once, and accepting from it on every data-plane thread.
+
+mod unix;
 
 use std::{
     convert::Infallible,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs as _},
+    os::unix::net::UnixListener,
+    path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -11,12 +16,15 @@ use futures_util::future::join_all;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::{body::Incoming, service::Service};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Type};
 
 use crate::edge::{
     connection::{self, Wire},
     drain::Drain,
+    stream::Stream,
 };
+
+use unix::SocketFile;
 
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -50,6 +58,16 @@ pub enum BindError {
         /// What the system said.
         source: io::Error,
     },
+    /// A socket in the file system cannot be opened.
+    #[error("cannot listen on socket {} ({flag}): {source}", path.display())]
+    Socket {
+        /// The flag that chose the socket.
+        flag: &'static str,
+        /// The socket's file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Anything else.
     #[error("cannot listen on port {port} of {address} ({flag}): {source}")]
     Other {
@@ -64,11 +82,29 @@ pub enum BindError {
     },
 }
 
-/// A port that is open on one or more addresses. Connections wait in it until it is served.
+/// A port that is open on one or more addresses, or a socket in the file system. Connections wait
+/// in it until it is served.
 #[derive(Debug)]
 pub struct Listener {
-    sockets: Vec<TcpListener>,
+    sockets: Vec<Socket>,
     port: u16,
+    /// Goes with the last clone.
+    file: Option<Arc<SocketFile>>,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Socket {
+    fn try_clone(&self) -> io::Result<Self> {
+        match self {
+            Self::Tcp(socket) => socket.try_clone().map(Self::Tcp),
+            Self::Unix(socket) => socket.try_clone().map(Self::Unix),
+        }
+    }
 }
 
 impl Listener {
@@ -78,7 +114,7 @@ impl Listener {
         if addresses.is_empty() {
             return bind_everywhere(flag, port);
         }
-        let mut listener = Self { sockets: Vec::new(), port };
+        let mut listener = Self { sockets: Vec::new(), port, file: None };
         for address in addresses {
             let to = resolve(address, listener.port).map_err(|source| BindError::Address {
                 flag,
@@ -90,15 +126,26 @@ impl Listener {
         Ok(listener)
     }
 
-    /// The port, also where 0 was asked for.
+    /// Opens a socket in the file system, in place of one that nobody listens on. `flag` is named
+    /// in errors.
+    pub fn bind_file(flag: &'static str, path: &Path) -> Result<Self, BindError> {
+        let (socket, file) = unix::open(path).map_err(|source| BindError::Socket {
+            flag,
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self { sockets: vec![Socket::Unix(socket)], port: 0, file: Some(Arc::new(file)) })
+    }
+
+    /// The port, also where 0 was asked for; 0 for a socket in the file system.
     pub fn port(&self) -> u16 {
         self.port
     }
 
     /// The same open port for another thread.
     pub fn try_clone(&self) -> io::Result<Self> {
-        let sockets = self.sockets.iter().map(TcpListener::try_clone).collect::<io::Result<_>>()?;
-        Ok(Self { sockets, port: self.port })
+        let sockets = self.sockets.iter().map(Socket::try_clone).collect::<io::Result<_>>()?;
+        Ok(Self { sockets, port: self.port, file: self.file.clone() })
     }
 
     fn add(&mut self, flag: &'static str, address: &str, to: SocketAddr) -> Result<(), BindError> {
@@ -110,7 +157,7 @@ impl Listener {
                 .map_err(|source| describe(flag, address, to.port(), source))?
                 .port();
         }
-        self.sockets.push(socket);
+        self.sockets.push(Socket::Tcp(socket));
         Ok(())
     }
 }
@@ -126,16 +173,36 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let sockets: Vec<_> = listener
-        .sockets
-        .into_iter()
-        .map(tokio::net::TcpListener::from_std)
-        .collect::<io::Result<_>>()?;
+    let Listener { sockets, file, port: _ } = listener;
+    let sockets: Vec<_> = sockets.into_iter().map(Acceptor::new).collect::<io::Result<_>>()?;
     join_all(sockets.into_iter().map(|socket| accept(socket, &wire, &service, &drain))).await;
+    drop(file);
     Ok(())
 }
 
-async fn accept<S, B>(socket: tokio::net::TcpListener, wire: &Wire, service: &S, drain: &Drain)
+/// An open socket on a thread's runtime.
+enum Acceptor {
+    Tcp(tokio::net::TcpListener),
+    Unix(tokio::net::UnixListener),
+}
+
+impl Acceptor {
+    fn new(socket: Socket) -> io::Result<Self> {
+        match socket {
+            Socket::Tcp(socket) => tokio::net::TcpListener::from_std(socket).map(Self::Tcp),
+            Socket::Unix(socket) => tokio::net::UnixListener::from_std(socket).map(Self::Unix),
+        }
+    }
+
+    async fn accept(&self) -> io::Result<Stream> {
+        match self {
+            Self::Tcp(socket) => Ok(Stream::Tcp(socket.accept().await?.0)),
+            Self::Unix(socket) => Ok(Stream::Unix(socket.accept().await?.0)),
+        }
+    }
+}
+
+async fn accept<S, B>(socket: Acceptor, wire: &Wire, service: &S, drain: &Drain)
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
     S: Clone + Send + 'static,
@@ -151,7 +218,7 @@ where
             () = drain.begun() => return,
         };
         let error = match accepted {
-            Ok((stream, _)) => {
+            Ok(stream) => {
                 rest = FIRST_REST;
                 let (wire, service, drain) = (wire.clone(), service.clone(), drain.clone());
                 tokio::spawn(connection::serve(stream, wire, service, drain));
@@ -185,7 +252,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 fn bind_everywhere(flag: &'static str, port: u16) -> Result<Listener, BindError> {
-    let mut listener = Listener { sockets: Vec::new(), port };
+    let mut listener = Listener { sockets: Vec::new(), port, file: None };
     match open(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))) {
         // A machine without IPv6.
         Err(error)
@@ -201,7 +268,7 @@ fn bind_everywhere(flag: &'static str, port: u16) -> Result<Listener, BindError>
                 .local_addr()
                 .map_err(|source| describe(flag, "all interfaces", port, source))?
                 .port();
-            listener.sockets.push(socket);
+            listener.sockets.push(Socket::Tcp(socket));
         }
     }
     Ok(listener)
@@ -223,7 +290,7 @@ fn resolve(address: &str, port: u16) -> io::Result<SocketAddr> {
 }
 
 fn open(to: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = socket2::Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
     // A restart must not wait for its predecessor's connections to be forgotten.
     socket.set_reuse_address(true)?;
     if to.ip() == Ipv6Addr::UNSPECIFIED {

@@ -18,10 +18,9 @@ use std::{
 use bytes::Bytes;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
-use tokio::{
-    net::TcpStream,
-    time::{Instant, Sleep, sleep},
-};
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::edge::stream::Stream;
 
 /// What an HTTP/1.1 connection is doing, shared between its socket and its service.
 #[derive(Clone, Debug, Default)]
@@ -58,7 +57,7 @@ impl Drop for Answering {
 
 /// A client's socket.
 pub struct ClientSocket {
-    io: TokioIo<TcpStream>,
+    io: TokioIo<Stream>,
     /// Read already, and to be read again.
     head_start: Bytes,
     clock: Option<HeadClock>,
@@ -72,7 +71,7 @@ struct HeadClock {
 
 impl ClientSocket {
     /// `stream`, of which `head_start` was read already.
-    pub fn new(stream: TcpStream, head_start: Bytes) -> Self {
+    pub fn new(stream: Stream, head_start: Bytes) -> Self {
         Self { io: TokioIo::new(stream), head_start, clock: None }
     }
 

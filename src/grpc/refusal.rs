@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use http::{HeaderMap, HeaderName, Request};
-use tonic::{Code, Status};
+use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, header};
+use tonic::{Code, Status, body::Body};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::{
@@ -16,6 +16,45 @@ pub const ENCODING_HEADER: HeaderName = HeaderName::from_static("grpc-encoding")
 
 /// Metadata that asks Dapr to hand the call to another application.
 const INVOCATION_HEADERS: [&str; 2] = ["dapr-callee-app-id", "dapr-app-id"];
+
+/// What somebody hears who speaks HTTP/2 to this port but no gRPC: a browser, a probe, `curl`.
+pub fn not_grpc<B>(request: &Request<B>) -> Option<Response<Body>> {
+    if request.method() != Method::POST {
+        let method = request.method();
+        let status = Status::unimplemented(format!(
+            "Received a HEADERS frame with :method {:?} which should be POST",
+            method.as_str()
+        ));
+        return Some(with_status(StatusCode::METHOD_NOT_ALLOWED, status));
+    }
+    let content_type = request.headers().get(header::CONTENT_TYPE);
+    let content_type = content_type.map_or(&b""[..], |value| value.as_bytes());
+    let subtype = content_type.strip_prefix(b"application/grpc");
+    if subtype.is_some_and(|subtype| matches!(subtype.first(), None | Some(b'+' | b';'))) {
+        return None;
+    }
+    let status = Status::invalid_argument(format!(
+        "Received unexpected content-type {:?}",
+        String::from_utf8_lossy(content_type)
+    ));
+    Some(with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE, status))
+}
+
+fn with_status(code: StatusCode, status: Status) -> Response<Body> {
+    let mut response = status.into_http();
+    *response.status_mut() = code;
+    response
+}
+
+/// A rule closes the RPC.
+pub fn closed() -> Status {
+    let metadata = HashMap::from([
+        ("http.code".to_owned(), "501".to_owned()),
+        ("http.error_message".to_owned(), "requested endpoint is not available".to_owned()),
+    ]);
+    let details = ErrorDetails::with_error_info("Not Implemented", "dapr.io", metadata);
+    Status::with_error_details(Code::Unimplemented, "Not Implemented", details)
+}
 
 /// The caller presented no token, or the wrong one.
 pub fn unauthenticated(error: TokenError, headers: &HeaderMap) -> Status {

@@ -125,7 +125,7 @@ struct TestEdge {
 
 fn surroundings() -> Surroundings {
     let drain = Drain::default();
-    Surroundings { max_message_size: Some(LIMIT), token: None, tracing: true, drain }
+    Surroundings { max_message_size: Some(LIMIT), tracing: true, drain, ..Surroundings::default() }
 }
 
 fn bind() -> listener::Listener {
@@ -178,6 +178,18 @@ fn request_of(length: usize) -> wire::SetMetadataRequest {
     request
 }
 
+/// A client of HTTP/2 that knows nothing of gRPC.
+async fn http2_client(
+    port: u16,
+) -> hyper::client::conn::http2::SendRequest<BoxBody<Bytes, Infallible>> {
+    let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let io = hyper_util::rt::TokioIo::new(stream);
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let (sender, connection) = hyper::client::conn::http2::handshake(executor, io).await.unwrap();
+    tokio::spawn(connection);
+    sender
+}
+
 /// Calls `path` as no generated client would.
 async fn call_raw(
     port: u16,
@@ -185,19 +197,13 @@ async fn call_raw(
     headers: &[(&str, &str)],
     body: BoxBody<Bytes, Infallible>,
 ) -> Response<Incoming> {
-    let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    let io = hyper_util::rt::TokioIo::new(stream);
-    let executor = hyper_util::rt::TokioExecutor::new();
-    let (mut sender, connection) =
-        hyper::client::conn::http2::handshake(executor, io).await.unwrap();
-    tokio::spawn(connection);
     let mut request = Request::post(format!("http://localhost{path}"))
         .header("content-type", "application/grpc")
         .header("te", "trailers");
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    sender.send_request(request.body(body).unwrap()).await.unwrap()
+    http2_client(port).await.send_request(request.body(body).unwrap()).await.unwrap()
 }
 
 async fn status_of(port: u16, path: &str, headers: &[(&str, &str)]) -> (Code, String) {
@@ -549,4 +555,76 @@ async fn a_long_head_passes_as_in_dapr() {
     let mut request = tonic::Request::new(get("1"));
     request.metadata_mut().insert("x-long", "x".repeat(9000).parse().unwrap());
     client.get_state(request).await.unwrap();
+}
+
+/// A bare request over HTTP/2; status, `grpc-status` and `grpc-message`.
+async fn bare(port: u16, method: &str, content_type: Option<&str>) -> (u16, String, String) {
+    let mut request = Request::builder()
+        .method(method)
+        .uri("http://localhost/dapr.proto.runtime.v1.Dapr/GetState");
+    if let Some(content_type) = content_type {
+        request = request.header("content-type", content_type);
+    }
+    let body = Full::new(Bytes::from_static(b"{\"key\":1}")).boxed();
+    let answer = http2_client(port).await.send_request(request.body(body).unwrap()).await.unwrap();
+    let header = |name| {
+        let value = answer.headers().get(name).map_or("", |value| value.to_str().unwrap());
+        value.replace("%20", " ").replace("%22", "\"")
+    };
+    (answer.status().as_u16(), header("grpc-status"), header("grpc-message"))
+}
+
+#[tokio::test]
+async fn what_is_no_grpc_is_told_so() {
+    let edge = TestEdge::start().await;
+    for (method, content_type, expected) in [
+        (
+            "POST",
+            Some("application/json"),
+            (415, "3", "Received unexpected content-type \"application/json\""),
+        ),
+        ("POST", None, (415, "3", "Received unexpected content-type \"\"")),
+        (
+            "POST",
+            Some("application/grpcish"),
+            (415, "3", "Received unexpected content-type \"application/grpcish\""),
+        ),
+        (
+            "GET",
+            Some("application/grpc"),
+            (405, "12", "Received a HEADERS frame with :method \"GET\" which should be POST"),
+        ),
+    ] {
+        let (status, code, message) = bare(edge.port, method, content_type).await;
+        assert_eq!((status, code.as_str(), message.as_str()), expected);
+    }
+    // A body that is no frame is an error of the call and of nothing else.
+    let (status, code, _) = bare(edge.port, "POST", Some("application/grpc+proto")).await;
+    assert_eq!(status, 200);
+    assert_ne!(code, "0");
+    assert_eq!(edge.drain.calls_in_flight(), 0);
+}
+
+#[tokio::test]
+async fn a_rule_closes_rpcs_before_the_token_is_asked_for() {
+    let rule = |name: &str| crate::edge::access::ApiName {
+        name: name.to_owned(),
+        version: "v1".to_owned(),
+    };
+    let access = Access { allowed: vec![], denied: vec![rule("metadata")] };
+    let edge = TestEdge::within(Surroundings {
+        access: Some(Arc::new(access)),
+        token: ApiToken::new("s3cret"),
+        ..surroundings()
+    })
+    .await;
+    let mut client = edge.client().await;
+    let closed = client.get_metadata(wire::GetMetadataRequest {}).await.unwrap_err();
+    assert_eq!((closed.code(), closed.message()), (Code::Unimplemented, "Not Implemented"));
+    let info = closed.get_details_error_info().unwrap();
+    assert_eq!((info.reason.as_str(), info.domain.as_str()), ("Not Implemented", "dapr.io"));
+    assert_eq!(info.metadata["http.code"], "501");
+    assert_eq!(info.metadata["http.error_message"], "requested endpoint is not available");
+    let open = client.shutdown(wire::ShutdownRequest {}).await.unwrap_err();
+    assert_eq!(open.code(), Code::Unauthenticated);
 }

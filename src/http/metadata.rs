@@ -14,21 +14,33 @@ use serde::Serialize;
 
 use crate::{
     api::metadata::{AppConnection, Metadata, RegisteredComponent, ShutdownRequest},
-    edge::limits::{BodyError, read_body},
+    edge::{
+        access::Access,
+        limits::{BodyError, read_body},
+    },
     http::{
         Sidecar,
+        access::{METADATA, SHUTDOWN, add_open},
         error::{ErrorBody, JSON},
         go_json,
     },
 };
 
-/// The routes.
-pub fn routes(sidecar: Sidecar) -> Router {
-    Router::new()
-        .route("/v1.0/metadata", get(read))
-        .route("/v1.0/metadata/{key}", put(write))
-        .route("/v1.0/shutdown", post(shutdown))
-        .with_state(sidecar)
+/// The routes that `access` leaves open.
+pub fn routes(sidecar: Sidecar, access: &Access) -> Router {
+    let shutdown = [(SHUTDOWN, "/v1.0/shutdown", post(shutdown))];
+    add_open(metadata_routes(access), access, shutdown).with_state(sidecar)
+}
+
+/// Those of them that everybody may call who reaches the public port.
+pub fn public_routes(sidecar: Sidecar, access: &Access) -> Router {
+    metadata_routes(access).with_state(sidecar)
+}
+
+fn metadata_routes(access: &Access) -> Router<Sidecar> {
+    let routes =
+        [(METADATA, "/v1.0/metadata", get(read)), (METADATA, "/v1.0/metadata/{key}", put(write))];
+    add_open(Router::new(), access, routes)
 }
 
 async fn read(State(sidecar): State<Sidecar>) -> Response<Body> {
@@ -58,7 +70,12 @@ async fn write(
 
 /// The body could not be read, for its size or because its sender left.
 fn unreadable<E: Error>(error: &BodyError<E>) -> Response<Body> {
-    let message = format!("failed to read request body: {error}");
+    let why = match error {
+        BodyError::TooLarge => error.to_string(),
+        // As Go calls a body that ends too early, and as the state routes do.
+        BodyError::Broken(_) => "unexpected EOF".to_owned(),
+    };
+    let message = format!("failed to read request body: {why}");
     ErrorBody::new("ERR_BODY_READ", &message).with_status(StatusCode::BAD_REQUEST)
 }
 

@@ -43,6 +43,11 @@ pub fn query_value<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
     query_pairs(query).find(|(given, _)| given == name).map(|(_, value)| value)
 }
 
+/// A cleaned path, unescaped.
+pub fn unescaped(path: &str) -> Cow<'_, str> {
+    unescape(path).unwrap_or(Cow::Borrowed(path))
+}
+
 fn unescape(text: &str) -> Option<Cow<'_, str>> {
     check_escapes(text).ok()?;
     if !text.contains(['%', '+']) {

@@ -27,8 +27,12 @@ use crate::{
         state::{DeleteItem, Operation, SaveItem, StateApi, StateComponent},
     },
     call::Call,
-    edge::limits::{BodyError, read_body},
+    edge::{
+        access::Access,
+        limits::{BodyError, read_body},
+    },
     http::{
+        access::{STATE, STATE_ALPHA, add_open},
         error::{Asked, ErrorBody},
         path,
         state::decode::{ItemRequest, Malformed, Metadata},
@@ -40,21 +44,26 @@ use crate::{
 /// What Dapr stores for a value that was not given.
 const NO_VALUE: Bytes = Bytes::from_static(b"null");
 
-/// The routes of the state API. A body larger than `max_body_size` bytes is refused; `None` means
-/// any length.
-pub fn routes(api: StateApi, app_id: String, max_body_size: Option<usize>) -> Router {
-    let writing = |key| key_routes(Some(key));
-    Router::new()
-        .route("/v1.0/state/{store}", post(save).put(save))
-        .route("/v1.0/state/{store}/{key}", key_routes(None))
-        // For GET and DELETE these two words are keys like any other.
-        .route("/v1.0/state/{store}/bulk", writing("bulk").post(bulk_get).put(bulk_get))
-        .route(
-            "/v1.0/state/{store}/transaction",
-            writing("transaction").post(transact).put(transact),
-        )
-        .route("/v1.0-alpha1/state/{store}/query", post(query).put(query))
-        .with_state(StateEdge { api, app_id: app_id.into(), max_body_size })
+/// The routes of the state API that `access` leaves open. A body larger than `max_body_size` bytes
+/// is refused; `None` means any length.
+pub fn routes(
+    api: StateApi,
+    app_id: String,
+    max_body_size: Option<usize>,
+    access: &Access,
+) -> Router {
+    // For GET and DELETE these two words are keys like any other.
+    let bulk = key_routes(Some("bulk")).post(bulk_get).put(bulk_get);
+    let transaction = key_routes(Some("transaction")).post(transact).put(transact);
+    let routes = [
+        (STATE, "/v1.0/state/{store}", post(save).put(save)),
+        (STATE, "/v1.0/state/{store}/{key}", key_routes(None)),
+        (STATE, "/v1.0/state/{store}/bulk", bulk),
+        (STATE, "/v1.0/state/{store}/transaction", transaction),
+        (STATE_ALPHA, "/v1.0-alpha1/state/{store}/query", post(query).put(query)),
+    ];
+    let edge = StateEdge { api, app_id: app_id.into(), max_body_size };
+    add_open(Router::new(), access, routes).with_state(edge)
 }
 
 #[derive(Clone)]

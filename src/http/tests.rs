@@ -32,12 +32,25 @@ struct Options {
     tracing: bool,
     max_body_size: Option<usize>,
     head_timeout: Duration,
+    cors: Option<&'static str>,
+    unrouted: Unrouted,
+    access: Access,
+    http2: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let head_timeout = Duration::from_secs(10);
-        Self { token: None, tracing: true, max_body_size: Some(4 << 20), head_timeout }
+        Self {
+            token: None,
+            tracing: true,
+            max_body_size: Some(4 << 20),
+            head_timeout,
+            cors: None,
+            unrouted: Unrouted::Invocation,
+            access: Access::default(),
+            http2: true,
+        }
     }
 }
 
@@ -82,15 +95,19 @@ impl TestEdge {
             read_buffer_size: 4096,
             tracing: options.tracing,
             drain: drain.clone(),
+            cors: options.cors.and_then(Cors::parse),
+            unrouted: options.unrouted,
+            ..Surroundings::default()
         };
-        let routes = sidecar_routes(sidecar.clone())
+        let routes = sidecar_routes(sidecar.clone(), &options.access)
             .route("/panic", get(panicking))
             .route("/wait", get(waiting(&entered, &release)));
         let listener =
             listener::Listener::bind("--dapr-http-port", &["127.0.0.1".to_owned()], 0).unwrap();
         let port = listener.port();
-        let Wire::Http { head_bytes, .. } = Wire::http(4096) else { unreachable!() };
-        let wire = Wire::Http { head_bytes, head_timeout: options.head_timeout };
+        let Wire::Http { head_bytes, .. } = Wire::http(4096, true) else { unreachable!() };
+        let wire =
+            Wire::Http { head_bytes, head_timeout: options.head_timeout, http2: options.http2 };
         let service = service(routes, surroundings);
         tokio::spawn(listener::serve(listener, wire, service, drain.clone()));
         Self { port, sidecar, drain, entered, release }
@@ -583,4 +600,167 @@ async fn a_caller_who_hangs_up_is_no_call_in_flight() {
     assert_eq!(edge.drain.calls_in_flight(), 1);
     drop(client);
     edge.drain.idle().await;
+}
+
+/// The CORS headers of an answer, in the order of their names.
+fn cors_headers(answer: &Answer) -> Vec<(&str, &str)> {
+    let headers = answer.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    headers.filter(|(name, _)| name.starts_with("access-control-") || *name == "vary").collect()
+}
+
+#[tokio::test]
+async fn without_allowed_origins_nothing_is_said_about_them() {
+    // conformance/http-headers.json
+    let edge = TestEdge::start().await.ready();
+    let origin = ("origin", "http://x.test");
+    let asked = [origin, ("access-control-request-method", "POST")];
+    let preflight = edge.send("OPTIONS", "/v1.0/metadata", &asked, "").await;
+    assert_eq!(preflight.parts(), (404, Some("application/json"), NOT_FOUND));
+    let answer = edge.send("GET", "/v1.0/metadata", &[origin], "").await;
+    assert_eq!((answer.status, cors_headers(&answer)), (200, vec![]));
+    assert_eq!(cors_headers(&preflight), []);
+}
+
+#[tokio::test]
+async fn a_page_of_a_listed_origin_may_read_and_others_may_not() {
+    let cors = Some("http://x.test,http://y.test");
+    let edge = TestEdge::with(Options { cors, ..Options::default() }).await.ready();
+    let (ours, foreign) = (("origin", "http://y.test"), ("origin", "http://z.test"));
+    let allowed = ("access-control-allow-origin", "http://y.test");
+    let vary = ("vary", "Origin");
+    for (method, path, status) in [
+        ("GET", "/v1.0/metadata", 200),
+        ("GET", "/v1.0/healthz", 204),
+        ("PUT", "/v1.0/metadata/k", 204),
+        ("GET", "/nope", 404),
+        ("OPTIONS", "/v1.0/metadata", 404),
+    ] {
+        for (headers, expected) in
+            [(&[ours][..], vec![allowed, vary]), (&[foreign], vec![vary]), (&[], vec![vary])]
+        {
+            let answer = edge.send(method, path, headers, "").await;
+            assert_eq!((answer.status, cors_headers(&answer)), (status, expected), "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_preflight_is_answered_before_the_token_and_the_route() {
+    let (token, cors) = (Some("s3cret"), Some("http://y.test"));
+    let edge = TestEdge::with(Options { token, cors, ..Options::default() }).await.ready();
+    let ours = ("origin", "http://y.test");
+    let asked_method = ("access-control-request-method", "POST");
+    let asked_headers = ("access-control-request-headers", "dapr-api-token,content-type");
+    let last_vary = ("vary", "Access-Control-Request-Headers");
+    for path in ["/v1.0/state/s", "/nope"] {
+        let answer = edge.send("OPTIONS", path, &[ours, asked_method, asked_headers], "").await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{path}");
+        assert_eq!(answer.header("traceparent"), Some(crate::edge::trace::NO_TRACEPARENT));
+        assert_eq!(
+            cors_headers(&answer),
+            [
+                ("access-control-allow-headers", "dapr-api-token,content-type"),
+                ("access-control-allow-methods", "POST"),
+                ("access-control-allow-origin", "http://y.test"),
+                last_vary,
+            ]
+        );
+    }
+    for headers in [
+        &[("origin", "http://z.test"), asked_method][..],
+        &[asked_method],
+        &[ours, ("access-control-request-method", "TRACE")],
+    ] {
+        let answer = edge.send("OPTIONS", "/v1.0/state/s", headers, "").await;
+        assert_eq!((answer.status, cors_headers(&answer)), (200, vec![last_vary]), "{headers:?}");
+    }
+    // Without a method it is none, and meets the token.
+    for method in ["OPTIONS", "GET"] {
+        let answer = edge.send(method, "/v1.0/metadata", &[ours], "").await;
+        assert_eq!((answer.status, answer.body.as_str()), (401, "invalid api token\n"));
+        assert_eq!(answer.header("access-control-allow-origin"), Some("http://y.test"));
+    }
+}
+
+#[tokio::test]
+async fn everybody_is_let_in_by_a_star() {
+    let edge = TestEdge::with(Options { cors: Some("*"), ..Options::default() }).await.ready();
+    let origin = ("origin", "http://z.test");
+    let answer = edge.send("GET", "/v1.0/metadata", &[origin], "").await;
+    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+    let asked = [origin, ("access-control-request-method", "delete")];
+    let answer = edge.send("OPTIONS", "/v1.0/metadata", &asked, "").await;
+    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+    assert_eq!(answer.header("access-control-allow-methods"), Some("DELETE"));
+    assert_eq!(answer.header("access-control-allow-headers"), None);
+}
+
+#[tokio::test]
+async fn what_belongs_to_nothing_is_plain_text() {
+    let unrouted = Unrouted::Nothing;
+    let edge = TestEdge::with(Options { unrouted, ..Options::default() }).await.ready();
+    let plain = Some("text/plain; charset=utf-8");
+    for path in ["/nope", "/", "/v1.0/metadata/a/b", "/v1.0/state/s/k"] {
+        assert_eq!(edge.get(path).await.parts(), (404, plain, "404 page not found\n"), "{path}");
+    }
+    assert_eq!(edge.send("POST", "/v1.0/metadata", &[], "").await.parts(), (405, None, ""));
+    assert_eq!(edge.get("/v1.0/healthz").await.status, 204);
+}
+
+#[tokio::test]
+async fn rules_take_routes_away_and_never_health() {
+    let rule = |name: &str| crate::edge::access::ApiName {
+        name: name.to_owned(),
+        version: "v1".to_owned(),
+    };
+    for (allowed, denied, metadata, shutdown) in [
+        (vec![], vec![rule("metadata")], 404, 204),
+        (vec![rule("metadata")], vec![], 200, 404),
+        (vec![rule("state"), rule("metadata")], vec![rule("metadata"), rule("healthz")], 404, 404),
+    ] {
+        let access = Access { allowed, denied };
+        let edge = TestEdge::with(Options { access, ..Options::default() }).await.ready();
+        let answer = edge.get("/v1.0/metadata").await;
+        assert_eq!(answer.status, metadata);
+        assert!(metadata == 200 || answer.body == NOT_FOUND, "{answer:?}");
+        assert_eq!(edge.send("POST", "/v1.0/shutdown", &[], "").await.status, shutdown);
+        for path in ["/v1.0/healthz", "/v1.0/healthz/outbound"] {
+            assert_eq!(edge.get(path).await.status, 204, "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_head_may_have_many_headers() {
+    let edge = TestEdge::start().await.ready();
+    let names: Vec<String> = (0..600).map(|number| format!("x{number}")).collect();
+    let headers: Vec<_> = names.iter().map(|name| (name.as_str(), "y")).collect();
+    assert_eq!(edge.send("GET", "/v1.0/healthz", &headers, "").await.status, 204);
+}
+
+#[tokio::test]
+async fn a_cut_body_of_metadata_is_answered_in_gos_words() {
+    let edge = TestEdge::start().await.ready();
+    let mut client = edge.connect().await;
+    client.write("PUT /v1.0/metadata/x HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nabc").await;
+    client.0.get_mut().shutdown().await.unwrap();
+    let answer = client.read(true).await;
+    let body =
+        r#"{"errorCode":"ERR_BODY_READ","message":"failed to read request body: unexpected EOF"}"#;
+    assert_eq!(answer.parts(), (400, Some("application/json"), body));
+    assert_eq!(edge.sidecar.metadata.snapshot().extended.get("x"), None);
+}
+
+#[tokio::test]
+async fn http2_can_be_turned_off() {
+    for http2 in [true, false] {
+        let edge = TestEdge::with(Options { http2, ..Options::default() }).await.ready();
+        let mut client = edge.connect().await;
+        client.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
+        let mut first = Vec::new();
+        (&mut client.0).take(4).read_to_end(&mut first).await.unwrap();
+        // A server of HTTP/2 begins with a frame of settings.
+        assert_eq!(first.get(3) == Some(&4), http2, "{first:?}");
+        assert_eq!(edge.get("/v1.0/healthz").await.status, 204);
+    }
 }

@@ -16,6 +16,9 @@ use super::{
     queue::Lines,
 };
 
+/// The scopes of the lines about calls: whoever asks for these lines gets them, whatever the level.
+const CALLS: [&str; 2] = ["dapr.runtime.http-info", "dapr.runtime.grpc.api-info"];
+
 /// Turns events into lines and hands them to the writing thread.
 pub(super) struct LogLayer {
     level: Level,
@@ -31,7 +34,8 @@ impl LogLayer {
     fn wants(&self, metadata: &Metadata<'_>) -> bool {
         let target = metadata.target();
         let ours = target.starts_with("dapr.") || target.starts_with("outrigger");
-        ours && *metadata.level() <= max_level(self.level)
+        let level = if CALLS.contains(&target) { self.level.min(Level::Info) } else { self.level };
+        ours && *metadata.level() <= max_level(level)
     }
 }
 
@@ -45,7 +49,7 @@ impl<S: Subscriber> Layer<S> for LogLayer {
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(max_level(self.level))
+        Some(max_level(self.level.min(Level::Info)))
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {

@@ -133,6 +133,22 @@ fn only_our_scopes_at_the_wanted_level_are_logged() {
 }
 
 #[test]
+fn lines_about_calls_come_at_every_level() {
+    let pipe = Pipe::new(Mood::Takes);
+    drop(logging(Level::Fatal, &pipe, |_| {
+        tracing::info!(target: "dapr.runtime.http-info", code = 204, none = None::<&str>, "HTTP");
+        tracing::info!(target: "dapr.runtime.grpc.api-info", code = 0, "gRPC");
+        tracing::debug!(target: "dapr.runtime.http-info", "details");
+        tracing::info!(target: "dapr.runtime.http", "other");
+    }));
+    let text = pipe.wait_until(|_| true);
+    let messages: Vec<_> =
+        text.lines().filter_map(|line| line.split("msg=").nth(1)?.split(' ').next()).collect();
+    assert_eq!(messages, ["HTTP", "gRPC"]);
+    assert!(text.contains("level=info msg=HTTP app_id=a code=204 instance="), "{text}");
+}
+
+#[test]
 fn a_blocked_output_stalls_nobody_and_the_loss_is_told() {
     let pipe = Pipe::new(Mood::Blocks);
     let guard = logging(Level::Info, &pipe, |_| {

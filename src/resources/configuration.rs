@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::resources::Environment;
+use crate::resources::api_rules::{self, ApiRules};
 use crate::resources::document::reason;
 use crate::resources::error::{Place, Problem};
 use crate::resources::expand::expand;
@@ -29,6 +30,8 @@ pub struct Configuration {
     pub api_logging: ApiLogging,
     /// Component types that may not be loaded: `state.redis` or `state.redis/v1`.
     pub denied_components: Vec<String>,
+    /// Which parts of the API are open.
+    pub api_rules: ApiRules,
 }
 
 /// A feature and whether it is on.
@@ -58,6 +61,7 @@ impl Default for Configuration {
             features: Vec::new(),
             api_logging: ApiLogging::default(),
             denied_components: Vec::new(),
+            api_rules: ApiRules::default(),
         }
     }
 }
@@ -166,7 +170,7 @@ fn read_document(
     read_features(&mut spec, &mut findings, configuration);
     read_logging(&mut spec, &mut findings, configuration);
     read_denied(&mut spec, &mut findings, configuration);
-    refuse_api_rules(&mut spec, &mut findings, report);
+    api_rules::read(&mut spec, &mut findings, &mut configuration.api_rules, report);
     read_secret_scopes(&mut spec, &mut findings, report);
     name_what_has_no_effect(&mut spec, &mut findings, report);
     spec.finish(&mut findings);
@@ -255,19 +259,6 @@ fn read_denied(
         configuration.denied_components = denied.map(|denied| denied.text).collect();
     }
     components.finish(findings);
-}
-
-/// A list that closes a part of the API must not be lost in silence, whatever the mode.
-fn refuse_api_rules(spec: &mut Fields<'_>, findings: &mut Findings<'_>, report: &mut Report) {
-    let mut api = spec.map("api", findings);
-    for name in ["allowed", "denied"] {
-        let Some(list) = api.get(name, findings) else { continue };
-        if !list.items(findings).is_empty() {
-            let place = findings.place(list.node.at, list.path);
-            report.refuse(place, "API rules are not served: the API would be open all the same");
-        }
-    }
-    api.finish(findings);
 }
 
 /// Scopes close the secrets API for secrets; it is not served, so they hold.

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use crate::{
     go_text,
     resources::{Level, Notice},
-    sidecar::{options::SidecarOptions, stores::Stores},
+    sidecar::{data_plane::Parts, options::SidecarOptions, ports, stores::Stores},
     version::{DAPR_VERSION, OUTRIGGER_VERSION},
 };
 
@@ -66,29 +66,45 @@ pub fn loaded(stores: &Stores) {
 }
 
 /// Both edges accept.
-pub fn listening(options: &SidecarOptions, grpc_port: u16, http_port: u16) {
+pub fn listening(options: &SidecarOptions, parts: &Parts, grpc_port: u16, http_port: u16) {
     let with_token = options.api_token.is_some();
-    for address in hosts(options) {
-        tracing::info!(target: GRPC, "gRPC server listening on TCP address: {address}:{grpc_port}");
+    for place in places(options, "grpc", grpc_port) {
+        tracing::info!(target: GRPC, "gRPC server listening on {place}");
+    }
+    if parts.grpc_access.is_some() {
+        tracing::info!(target: GRPC, "Enabled API access list on gRPC server");
     }
     if with_token {
         tracing::info!(target: GRPC, "Enabled token authentication on gRPC server");
     }
-    tracing::info!(target: RUNTIME, "API gRPC server is running on port {grpc_port}");
+    tracing::info!(target: RUNTIME, "API gRPC server is running on {}", door(options, grpc_port));
 
     let limit = options.max_body_size;
     if let Some(limit) = limit {
         tracing::info!(target: HTTP, "Enabled max body size HTTP middleware with size {limit} bytes");
     }
+    if options.cors.is_some() {
+        tracing::info!(target: HTTP, "Enabled CORS HTTP middleware");
+    }
     if with_token {
         tracing::info!(target: HTTP, "Enabled token authentication on HTTP server");
     }
-    for address in hosts(options) {
-        tracing::info!(target: HTTP, "HTTP server listening on TCP address: {address}:{http_port}");
+    for place in places(options, "http", http_port) {
+        tracing::info!(target: HTTP, "HTTP server listening on {place}");
     }
-    tracing::info!(target: RUNTIME, "HTTP server is running on port {http_port}");
+    tracing::info!(target: RUNTIME, "HTTP server is running on {}", door(options, http_port));
     let limit = limit.unwrap_or_default();
     tracing::info!(target: RUNTIME, "The request body size parameter is: {limit} bytes");
+}
+
+/// The public port accepts.
+pub fn listening_publicly(options: &SidecarOptions, port: u16) {
+    for address in hosts(&options.public_listen_addresses) {
+        tracing::info!(
+            target: HTTP,
+            "HTTP server listening on TCP address: {address}:{port} (health and metadata for everybody)"
+        );
+    }
 }
 
 /// The line that harnesses wait for.
@@ -119,9 +135,27 @@ pub fn ended() {
     tracing::info!(target: RUNTIME, "Daprd shutdown gracefully");
 }
 
+/// Where an API listens.
+fn places(options: &SidecarOptions, protocol: &str, port: u16) -> Vec<String> {
+    if let Some(folder) = &options.socket_folder {
+        let path = ports::socket(folder, &options.app_id, protocol);
+        return vec![format!("UNIX socket: {}", path.display())];
+    }
+    let hosts = hosts(&options.listen_addresses).into_iter();
+    hosts.map(|host| format!("TCP address: {host}:{port}")).collect()
+}
+
+/// What an API is reached by.
+fn door(options: &SidecarOptions, port: u16) -> String {
+    match options.socket_folder {
+        Some(_) => "a Unix Domain Socket".to_owned(),
+        None => format!("port {port}"),
+    }
+}
+
 /// What stands before the port where a listener is named; nothing for all interfaces, as in Dapr.
-fn hosts(options: &SidecarOptions) -> Vec<&str> {
-    match options.listen_addresses.as_slice() {
+fn hosts(addresses: &[String]) -> Vec<&str> {
+    match addresses {
         [] => vec![""],
         some => some.iter().map(String::as_str).collect(),
     }

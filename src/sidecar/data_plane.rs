@@ -1,19 +1,23 @@
 //! One data-plane thread: a runtime, its own connections to the stores, both edges.
 
-use std::{io, thread::JoinHandle};
+use std::{io, sync::Arc, thread::JoinHandle};
 
 use tokio::sync::{oneshot, watch};
 
 use crate::{
-    api::metadata::{Health, MetadataApi, ShutdownHandle},
+    api::{
+        metadata::{Health, MetadataApi, ShutdownHandle},
+        state::StateApi,
+    },
     edge::{
+        access::Access,
         connection::Wire,
         drain::Drain,
         listener::{self, Listener},
         token::ApiToken,
     },
     grpc::{self, dapr::DaprService},
-    http,
+    http::{self, Unrouted, call_log::CallLog, cors::Cors},
     sidecar::{announce::RUNTIME, stores::Stores},
 };
 
@@ -38,6 +42,16 @@ pub struct Parts {
     pub read_buffer_size: usize,
     /// Whether trace context is echoed.
     pub tracing: bool,
+    /// Whether HTTP/2 is spoken on the HTTP port.
+    pub http2: bool,
+    /// Which origins are let in.
+    pub cors: Option<Cors>,
+    /// Which calls have a line in the log; `None` for none.
+    pub call_log: Option<CallLog>,
+    /// Which routes are open.
+    pub http_access: Arc<Access>,
+    /// Which RPCs are; `None` for all.
+    pub grpc_access: Option<Arc<Access>>,
 }
 
 /// The ports that are open, in one thread's hands.
@@ -106,6 +120,8 @@ fn serve(listeners: Listeners, parts: &Parts) {
         max_message_size: parts.max_body_size,
         token: parts.token.clone(),
         tracing: parts.tracing,
+        access: parts.grpc_access.clone(),
+        call_log: parts.call_log.is_some(),
         drain: parts.drain.clone(),
     };
     let state = parts.stores.connect();
@@ -117,28 +133,68 @@ fn serve(listeners: Listeners, parts: &Parts) {
     );
     let wire = Wire::grpc(parts.read_buffer_size);
     if let Some(internal) = listeners.internal {
-        // Other sidecars know nothing of the application's token.
-        let service = grpc::internal_service(grpc::Surroundings { token: None, ..around.clone() });
+        // Other sidecars know nothing of the application's token, and the rules are about the API.
+        let service = grpc::internal_service(grpc::Surroundings {
+            token: None,
+            access: None,
+            call_log: false,
+            ..around.clone()
+        });
         keep(listener::serve(internal, wire.clone(), service, parts.drain.clone()));
     }
     keep(listener::serve(listeners.grpc, wire, grpc::service(dapr, around), parts.drain.clone()));
+    serve_http(listeners.http, state, parts);
+}
 
-    let sidecar = http::sidecar_routes(http::Sidecar {
+fn serve_http(listener: Listener, state: StateApi, parts: &Parts) {
+    let access = &parts.http_access;
+    let app_id = parts.health.app_id().to_owned();
+    let routes = http::sidecar_routes(sidecar(parts), access).merge(http::state::routes(
+        state,
+        app_id,
+        parts.max_body_size,
+        access,
+    ));
+    let around = http::Surroundings {
+        token: parts.token.clone(),
+        cors: parts.cors.clone(),
+        call_log: parts.call_log,
+        unrouted: if http::access::permits_invocation(access) {
+            Unrouted::Invocation
+        } else {
+            Unrouted::Nothing
+        },
+        ..surroundings(parts)
+    };
+    let wire = Wire::http(parts.read_buffer_size, parts.http2);
+    keep(listener::serve(listener, wire, http::service(routes, around), parts.drain.clone()));
+}
+
+/// Serves health and metadata on this thread, to everybody.
+pub fn serve_public(listener: Listener, parts: &Parts) {
+    let routes = http::public_routes(sidecar(parts), &parts.http_access);
+    let around = http::Surroundings { unrouted: Unrouted::Nothing, ..surroundings(parts) };
+    let wire = Wire::http(parts.read_buffer_size, parts.http2);
+    keep(listener::serve(listener, wire, http::service(routes, around), parts.drain.clone()));
+}
+
+fn sidecar(parts: &Parts) -> http::Sidecar {
+    http::Sidecar {
         metadata: parts.metadata.clone(),
         health: parts.health.clone(),
         shutdown: parts.shutdown.clone(),
         max_body_size: parts.max_body_size,
-    });
-    let app_id = parts.health.app_id().to_owned();
-    let routes = sidecar.merge(http::state::routes(state, app_id, parts.max_body_size));
-    let around = http::Surroundings {
-        token: parts.token.clone(),
+    }
+}
+
+/// What surrounds every HTTP call, on whichever port.
+fn surroundings(parts: &Parts) -> http::Surroundings {
+    http::Surroundings {
         read_buffer_size: parts.read_buffer_size,
         tracing: parts.tracing,
         drain: parts.drain.clone(),
-    };
-    let wire = Wire::http(parts.read_buffer_size);
-    keep(listener::serve(listeners.http, wire, http::service(routes, around), parts.drain.clone()));
+        ..http::Surroundings::default()
+    }
 }
 
 /// Runs an accept loop as a task.

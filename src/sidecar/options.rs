@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::{edge::token::ApiToken, log::Level};
+use crate::{edge::token::ApiToken, http::cors::Cors, log::Level};
 
 /// What a sidecar is started with.
 #[derive(Clone, Debug)]
@@ -19,6 +19,18 @@ pub struct SidecarOptions {
     pub internal_grpc_listen_address: String,
     /// The addresses of both APIs; empty for all interfaces, IPv4 and IPv6.
     pub listen_addresses: Vec<String>,
+    /// The folder of the sockets on which both APIs listen instead of on their ports.
+    pub socket_folder: Option<PathBuf>,
+    /// The port of health and metadata without a token, if one was asked for.
+    pub public_port: Option<u16>,
+    /// The addresses of that port; empty for all interfaces.
+    pub public_listen_addresses: Vec<String>,
+    /// Whether HTTP/2 is spoken on the HTTP API's port.
+    pub http2: bool,
+    /// Which origins are let in; `None` says nothing about them.
+    pub cors: Option<Cors>,
+    /// Whether calls have a line in the log; `None` leaves it to the Configuration.
+    pub api_logging: Option<bool>,
     /// Folders with resources.
     pub resources_paths: Vec<PathBuf>,
     /// Configuration files.

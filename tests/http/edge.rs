@@ -8,7 +8,7 @@ use outrigger::{
         metadata::{Health, Identity, MetadataApi, ShutdownHandle},
         state::{StateApi, StateComponent},
     },
-    edge::{connection::Wire, drain::Drain, listener},
+    edge::{access::Access, connection::Wire, drain::Drain, listener},
     http::{self, Sidecar, Surroundings},
     resiliency::policy::Policy,
     state_store::{
@@ -65,23 +65,22 @@ impl Edge {
         };
         sidecar.health.set_outbound_ready();
         sidecar.health.set_ready();
-        let routes = http::sidecar_routes(sidecar).merge(http::state::routes(
-            api.clone(),
-            "probe".to_owned(),
-            max_body_size,
-        ));
+        let open = Access::default();
+        let app_id = "probe".to_owned();
+        let state = http::state::routes(api.clone(), app_id, max_body_size, &open);
+        let routes = http::sidecar_routes(sidecar, &open).merge(state);
         let drain = Drain::default();
         let surroundings = Surroundings {
-            token: None,
             read_buffer_size: 4096,
             tracing: true,
             drain: drain.clone(),
+            ..Surroundings::default()
         };
         let listener =
             listener::Listener::bind("--dapr-http-port", &["127.0.0.1".to_owned()], 0).unwrap();
         let port = listener.port();
         let service = http::service(routes, surroundings);
-        tokio::spawn(listener::serve(listener, Wire::http(4096), service, drain.clone()));
+        tokio::spawn(listener::serve(listener, Wire::http(4096, true), service, drain.clone()));
         Self { port, api, drain }
     }
 

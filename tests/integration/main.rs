@@ -2,6 +2,7 @@
 
 mod architecture; // import rows, who names which crate, file lengths, words that may not stand in src
 mod documents; // links of README and docs
+mod dotnet; // what .NET sends, sent without .NET
 mod ghosts; // nothing is written after its caller was told that it was not
 mod go_sdk; // the published Go SDK, and plain HTTP from Go
 mod grpcurl; // the published grpcurl, by reflection alone

@@ -85,7 +85,7 @@ fn serve_on_thread(
             async { Ok(Response::new(Full::new(Bytes::from_static(b"hello")))) }
         });
         runtime.block_on(async {
-            serve(listener, Wire::http(4096), service, drain.clone()).await.unwrap();
+            serve(listener, Wire::http(4096, true), service, drain.clone()).await.unwrap();
             drain.idle().await;
         });
     })
@@ -118,4 +118,42 @@ async fn threads_share_one_port_and_end_together() {
     // The idle connections were closed, not left hanging.
     let mut rest = Vec::new();
     connections.remove(0).read_to_end(&mut rest).await.unwrap();
+}
+
+#[test]
+fn a_socket_file_is_replaced_when_stale_and_goes_with_its_last_listener() {
+    const FLAG: &str = "--unix-domain-socket";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("dapr-a-http.socket");
+    // A listener of the standard library leaves its file behind, as a killed sidecar does.
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    assert!(path.exists());
+    let first = Listener::bind_file(FLAG, &path).unwrap();
+    let second = first.try_clone().unwrap();
+    let taken = Listener::bind_file(FLAG, &path).unwrap_err();
+    assert!(taken.to_string().contains("in use"), "{taken}");
+    drop(first);
+    std::os::unix::net::UnixStream::connect(&path).unwrap();
+    drop(second);
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_socket_file_of_somebody_else_stays() {
+    const FLAG: &str = "--unix-domain-socket";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("plain");
+    std::fs::write(&path, "text").unwrap();
+    let error = Listener::bind_file(FLAG, &path).unwrap_err();
+    assert!(error.to_string().contains("no socket"), "{error}");
+    std::fs::remove_file(&path).unwrap();
+
+    let ours = Listener::bind_file(FLAG, &path).unwrap();
+    std::fs::rename(&path, folder.path().join("kept")).unwrap();
+    let successor = Listener::bind_file(FLAG, &path).unwrap();
+    drop(ours);
+    assert!(path.exists());
+    drop(successor);
+    let missing = Listener::bind_file(FLAG, &folder.path().join("no/where")).unwrap_err();
+    assert!(missing.to_string().contains("no/where"), "{missing}");
 }

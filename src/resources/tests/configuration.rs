@@ -1,4 +1,5 @@
 use super::*;
+use crate::edge::access::{Access, ApiName};
 use crate::resources::{ApiLogging, Configuration};
 
 fn of(texts: &[&str]) -> Case {
@@ -115,17 +116,53 @@ spec: {}
     assert_eq!(case.strict(), case.lenient());
 }
 
+fn named(name: &str, version: &str) -> ApiName {
+    ApiName { name: name.to_owned(), version: version.to_owned() }
+}
+
 #[test]
-fn api_rules_end_the_start_in_both_modes() {
-    let case = of(&["
+fn api_rules_are_sorted_by_protocol_and_later_lists_replace_earlier_ones() {
+    let first = "
 spec:
   api:
     allowed:
     - {name: state, version: v1, protocol: grpc}
-    denied: []
+    - {name: metadata, version: v1, protocol: HTTP}
+    denied:
+    - {name: shutdown, version: v1, protocol: http}
+";
+    let rules = configuration(&[first]).api_rules;
+    let grpc = Access { allowed: vec![named("state", "v1")], denied: vec![] };
+    assert_eq!(rules.grpc, grpc);
+    let http =
+        Access { allowed: vec![named("metadata", "v1")], denied: vec![named("shutdown", "v1")] };
+    assert_eq!(rules.http, http);
+    let second = "spec:\n  api:\n    allowed: [{name: state, version: v1.0, protocol: http}]\n";
+    let rules = configuration(&[first, second]).api_rules;
+    assert_eq!(rules.http, Access { allowed: vec![named("state", "v1.0")], ..http });
+    assert!(rules.grpc.is_unlimited());
+}
+
+#[test]
+fn an_api_rule_that_means_nothing_ends_a_strict_start() {
+    let case = of(&["
+spec:
+  api:
+    denied:
+    - {name: state, version: v1, protocol: GRPC}
+    - {name: state, protocol: http}
+    - {name: state, version: v1, protocol: http, protocl: grpc}
 "]);
-    insta::assert_snapshot!(case.strict(), @"refused config0.yaml:4:7: spec.api.allowed: API rules are not served: the API would be open all the same");
-    assert_eq!(case.strict(), case.lenient());
+    insta::assert_snapshot!(case.strict(), @r#"
+    refused config0.yaml:4:7: spec.api.denied[0]: protocol "GRPC" means nothing; valid are http and grpc
+    refused config0.yaml:5:7: spec.api.denied[1]: a rule without a name or a version means nothing
+    "#);
+    insta::assert_snapshot!(case.lenient(), @r#"
+    store statestore (state.redis/v1)
+    warning config0.yaml:4:7: spec.api.denied[0]: protocol "GRPC" means nothing; valid are http and grpc
+    warning config0.yaml:5:7: spec.api.denied[1]: a rule without a name or a version means nothing
+    warning config0.yaml:6:50: spec.api.denied[2].protocl: unknown field; valid are name, version and protocol; did you mean "protocol"?
+    "#);
 }
 
 #[test]

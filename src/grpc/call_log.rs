@@ -1,0 +1,42 @@
+//! A line of the log for each call, where somebody asked for it. It names the RPC and nothing that
+//! is in the message.
+
+use http::{Request, Response, header};
+use tokio::time::Instant;
+
+/// A call under way that is told about at its end.
+pub(super) struct Entry {
+    method: String,
+    user_agent: Option<String>,
+    begun: Instant,
+}
+
+impl Entry {
+    pub(super) fn begin<B>(request: &Request<B>) -> Self {
+        let user_agent = request.headers().get(header::USER_AGENT);
+        Self {
+            method: request.uri().path().to_owned(),
+            user_agent: user_agent
+                .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
+            begun: Instant::now(),
+        }
+    }
+
+    pub(super) fn end<B>(self, response: &Response<B>) {
+        let elapsed = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(
+            target: "dapr.runtime.grpc.api-info",
+            method = self.method,
+            code = code(response),
+            duration = elapsed,
+            useragent = self.user_agent,
+            "gRPC API Called"
+        );
+    }
+}
+
+/// An error's code stands among the headers; a success has it behind its message.
+fn code<B>(response: &Response<B>) -> i64 {
+    let text = response.headers().get("grpc-status").and_then(|value| value.to_str().ok());
+    text.and_then(|text| text.parse().ok()).unwrap_or(0)
+}

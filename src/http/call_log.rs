@@ -1,0 +1,106 @@
+//! A line of the log for each call, where somebody asked for it. The path is in it, and so are the
+//! keys that paths hold, unless URLs are to be obfuscated; never a query, a header's secret or a
+//! body.
+
+use axum::body::Body;
+use http::{Method, Request, Response, header};
+use http_body::Body as _;
+use tokio::time::Instant;
+
+use crate::http::{health, path};
+
+/// Which calls are told about, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallLog {
+    /// Whether the route is named instead of the path.
+    pub obfuscate_urls: bool,
+    /// Whether calls of the health routes are left out.
+    pub omit_health_checks: bool,
+}
+
+/// A call under way that is told about at its end.
+pub(super) struct Entry {
+    method: String,
+    user_agent: Option<String>,
+    begun: Instant,
+}
+
+impl CallLog {
+    pub(super) fn begin<B>(self, request: &Request<B>) -> Option<Entry> {
+        let (verb, path) = (request.method(), request.uri().path());
+        if self.omit_health_checks && health::is_health_path(path) {
+            return None;
+        }
+        let method = if self.obfuscate_urls {
+            route_name(verb, path).to_owned()
+        } else {
+            format!("{verb} {}", path::unescaped(path))
+        };
+        let user_agent = request.headers().get(header::USER_AGENT);
+        let user_agent =
+            user_agent.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        Some(Entry { method, user_agent, begun: Instant::now() })
+    }
+}
+
+impl Entry {
+    pub(super) fn end(self, response: &Response<Body>) {
+        let elapsed = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(
+            target: "dapr.runtime.http-info",
+            method = self.method,
+            code = response.status().as_u16(),
+            duration = elapsed,
+            size = response.body().size_hint().lower(),
+            useragent = self.user_agent,
+            "HTTP API Called"
+        );
+    }
+}
+
+/// What Dapr calls the route of a path.
+fn route_name(verb: &Method, path: &str) -> &'static str {
+    let segments: Vec<&str> = path.split('/').skip(1).collect();
+    let writes = verb == Method::POST || verb == Method::PUT;
+    match segments.as_slice() {
+        ["v1.0", "healthz"] if verb == Method::GET => "Healthz",
+        ["v1.0", "healthz", "outbound"] if verb == Method::GET => "HealthzOutbound",
+        ["v1.0", "metadata"] if verb == Method::GET => "GetMetadata",
+        ["v1.0", "metadata", _] if verb == Method::PUT => "SetMetadata",
+        ["v1.0", "shutdown"] if verb == Method::POST => "Shutdown",
+        ["v1.0", "state", _] if writes => "SaveState",
+        ["v1.0", "state", _, "bulk"] if writes => "GetBulkState",
+        ["v1.0", "state", _, "transaction"] if writes => "ExecuteStateTransaction",
+        ["v1.0", "state", _, _] if verb == Method::GET => "GetState",
+        ["v1.0", "state", _, _] if verb == Method::DELETE => "DeleteState",
+        ["v1.0-alpha1", "state", _, "query"] if writes => "QueryStateAlpha1",
+        // Everything else belongs to service invocation.
+        _ => "InvokeService",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_is_named_whatever_its_path_holds() {
+        for (verb, path, expected) in [
+            (Method::GET, "/v1.0/healthz", "Healthz"),
+            (Method::GET, "/v1.0/healthz/outbound", "HealthzOutbound"),
+            (Method::GET, "/v1.0/metadata", "GetMetadata"),
+            (Method::PUT, "/v1.0/metadata/k", "SetMetadata"),
+            (Method::POST, "/v1.0/shutdown", "Shutdown"),
+            (Method::PUT, "/v1.0/state/s", "SaveState"),
+            (Method::GET, "/v1.0/state/s/bulk", "GetState"),
+            (Method::POST, "/v1.0/state/s/bulk", "GetBulkState"),
+            (Method::POST, "/v1.0/state/s/transaction", "ExecuteStateTransaction"),
+            (Method::DELETE, "/v1.0/state/s/k%2Fx", "DeleteState"),
+            (Method::POST, "/v1.0-alpha1/state/s/query", "QueryStateAlpha1"),
+            (Method::GET, "/v1.0/state/s", "InvokeService"),
+            (Method::GET, "/", "InvokeService"),
+        ] {
+            assert_eq!(route_name(&verb, path), expected, "{verb} {path}");
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Opens every port and socket that is to be served, before any of them is.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    edge::listener::{BindError, Listener},
+    sidecar::{data_plane::Listeners, options::SidecarOptions},
+};
+
+/// All that is open.
+pub struct Ports {
+    /// What the data-plane threads accept from.
+    pub apis: Listeners,
+    /// The public port, if one was asked for.
+    pub public: Option<Listener>,
+}
+
+impl Ports {
+    /// Opens them.
+    pub fn open(options: &SidecarOptions) -> Result<Self, BindError> {
+        let apis = Listeners {
+            internal: internal(options)?,
+            grpc: api(options, "grpc", "--dapr-grpc-port", options.grpc_port)?,
+            http: api(options, "http", "--dapr-http-port", options.http_port)?,
+        };
+        let public = match options.public_port {
+            None => None,
+            Some(port) => {
+                let addresses = &options.public_listen_addresses;
+                Some(Listener::bind("--dapr-public-port", addresses, port)?)
+            }
+        };
+        Ok(Self { apis, public })
+    }
+}
+
+/// Where an API's socket is, in the folder for sockets.
+pub fn socket(folder: &Path, app_id: &str, protocol: &str) -> PathBuf {
+    folder.join(format!("dapr-{app_id}-{protocol}.socket"))
+}
+
+fn api(
+    options: &SidecarOptions,
+    protocol: &str,
+    flag: &'static str,
+    port: u16,
+) -> Result<Listener, BindError> {
+    match &options.socket_folder {
+        None => Listener::bind(flag, &options.listen_addresses, port),
+        Some(folder) => {
+            let path = socket(folder, &options.app_id, protocol);
+            Listener::bind_file("--unix-domain-socket", &path)
+        }
+    }
+}
+
+fn internal(options: &SidecarOptions) -> Result<Option<Listener>, BindError> {
+    let Some(port) = options.internal_grpc_port else { return Ok(None) };
+    let address = &options.internal_grpc_listen_address;
+    let addresses = if address.is_empty() { vec![] } else { vec![address.clone()] };
+    Listener::bind("--dapr-internal-grpc-port", &addresses, port).map(Some)
+}
