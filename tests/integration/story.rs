@@ -53,11 +53,12 @@ fn assert_told(sidecar: &Sidecar, mark: usize) {
     expected.extend(["open to half-open", "half-open to closed"]);
     assert_eq!(changes, expected);
 
-    // Neither before its time nor, since an attempt without a connection fails at once, long after.
+    // Neither at once nor, since an attempt without a connection fails at once, long after. The
+    // engine's own tests have the exact times; here two cores serve all tests together.
     for pair in sidecar.said(mark, "changed state from").windows(2) {
         if pair[1].text.contains("from open to half-open") {
-            let waited = pair[1].at - pair[0].at;
-            assert!((280..1500).contains(&waited.as_millis()), "open for {waited:?}");
+            let waited = pair[0].told_at().duration_until(pair[1].told_at());
+            assert!((150..3000).contains(&waited.as_millis()), "open for {waited:?}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! A child process whose lines are kept with the time they came, ended when it is dropped.
+//! A child process whose lines are kept, ended when it is dropped.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -19,10 +19,18 @@ use super::{canary, eventually_some};
 /// One line of a process, from either of its outputs.
 #[derive(Clone, Debug)]
 pub struct Line {
-    /// When it came.
-    pub at: Instant,
     /// Its text.
     pub text: String,
+}
+
+impl Line {
+    /// When the sidecar said it, by its own stamp: when it is read depends on who reads.
+    #[track_caller]
+    pub fn told_at(&self) -> jiff::Timestamp {
+        let stamp = self.text.split("time=\"").nth(1).and_then(|rest| rest.split('"').next());
+        let stamp = stamp.and_then(|stamp| stamp.parse().ok());
+        stamp.unwrap_or_else(|| panic!("no time in {}", self.text))
+    }
 }
 
 type Lines = Arc<Mutex<Vec<Line>>>;
@@ -149,8 +157,7 @@ fn read(source: impl Read + Send + 'static, lines: Lines) -> JoinHandle<()> {
         let mut bytes = Vec::new();
         while source.read_until(b'\n', &mut bytes).is_ok_and(|length| length > 0) {
             let text = String::from_utf8_lossy(&bytes).trim_end_matches('\n').to_owned();
-            let line = Line { at: Instant::now(), text };
-            lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            lines.lock().unwrap_or_else(PoisonError::into_inner).push(Line { text });
             bytes.clear();
         }
     })
