@@ -12,7 +12,7 @@ NODE_LOCK := tests/apps/javascript/package-lock.json
 NODE_MODULES := tests/apps/javascript/node_modules
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run story test test-deps lint
+.PHONY: help run story test test-deps install-check lint
 
 help: ## list what there is to make
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -32,7 +32,12 @@ test: test-deps ## everything: installs what the tests need and runs them
 	$(CARGO) test --locked
 	@bash tests/apps/toolchains.sh
 
-test-deps: redis venv node go-apps java-apps ## redis-server, and the SDKs' programs that the tests run
+test-deps: redis venv curl node go-apps java-apps ## redis-server, curl, and the SDKs' programs that the tests run
+
+install-check: ## cargo install as docs/ci.md has it, as a debug build into target/install-check
+	$(CARGO) install --locked --path . --debug --root "$(TARGET_DIR)/install-check" \
+		--target-dir "$(TARGET_DIR)/install-check"
+	"$(TARGET_DIR)/install-check/bin/outrigger" --version
 
 lint: ## formatting, clippy, documentation
 	$(CARGO) fmt --check
@@ -104,4 +109,13 @@ java-apps:
 		rm -rf $(APPS)/java; \
 		$$build -o > /dev/null 2>&1 || $$build; \
 		echo "$$sources" > $(APPS)/java/stamp; \
+	}
+
+.PHONY: curl
+curl:
+	@command -v curl > /dev/null || { \
+		command -v apt-get > /dev/null || { echo "install curl, please"; exit 1; }; \
+		export DEBIAN_FRONTEND=noninteractive; \
+		$(ROOT) apt-get update -qq; \
+		$(ROOT) apt-get install -y -qq --no-install-recommends curl; \
 	}

@@ -1,10 +1,14 @@
 //! The application that `run` starts: its lines get a prefix, it gets signals, its end is a code.
+//! In a run of several apps their sidecars are such children, too.
 
 use std::{
-    ffi::OsString,
-    io::{self, PipeReader, Read as _},
+    ffi::{OsStr, OsString},
+    fs::File,
+    io::{self, PipeReader, Read as _, Write as _},
     os::unix::process::ExitStatusExt as _,
-    process::ExitStatus,
+    path::Path,
+    process::{ExitStatus, Stdio},
+    sync::Arc,
     thread,
     time::Duration,
 };
@@ -41,6 +45,44 @@ pub struct SpawnError {
     source: io::Error,
 }
 
+/// What is started.
+pub struct Program<'a> {
+    /// Its file, or a name that is looked up in `PATH`.
+    pub program: &'a OsStr,
+    /// Its arguments.
+    pub arguments: &'a [OsString],
+    /// Its variables besides the inherited ones.
+    pub environment: &'a [(String, String)],
+    /// Where it runs; where we do if not given.
+    pub directory: Option<&'a Path>,
+    /// What it reads.
+    pub stdin: Stdio,
+}
+
+/// Where a child's lines go.
+#[derive(Clone, Default)]
+pub struct Destination {
+    /// Among the lines of the log.
+    pub lines: Option<Lines>,
+    /// What stands before each of them there.
+    pub prefix: Vec<u8>,
+    /// To the end of a file, as they are.
+    pub file: Option<Arc<File>>,
+}
+
+impl Destination {
+    /// Takes a whole line that begins with the prefix.
+    fn push(&self, line: &[u8]) {
+        if let Some(file) = &self.file {
+            // A full disk does not end the child; the terminal shows its lines all the same.
+            let _ = file.as_ref().write_all(&line[self.prefix.len()..]);
+        }
+        if let Some(lines) = &self.lines {
+            lines.push_patiently(line);
+        }
+    }
+}
+
 /// A running application.
 pub struct AppProcess {
     child: Child,
@@ -51,23 +93,36 @@ pub struct AppProcess {
 }
 
 impl AppProcess {
-    /// Starts a program with these arguments, and these variables besides the inherited ones.
+    /// Starts the only app of a run: its lines go among those of the log.
     pub fn spawn(
-        program: &OsString,
+        program: &OsStr,
         arguments: &[OsString],
-        environment: &[(&str, String)],
+        environment: &[(String, String)],
         lines: &Lines,
     ) -> Result<Self, SpawnError> {
-        let refuse = |source| SpawnError { program: program.clone(), source };
+        let stdin = Stdio::inherit();
+        let program = Program { program, arguments, environment, directory: None, stdin };
+        let prefix = PREFIX.to_vec();
+        Self::start(program, &Destination { lines: Some(lines.clone()), prefix, file: None })
+    }
+
+    /// Starts a program whose lines go elsewhere.
+    pub fn start(program: Program<'_>, destination: &Destination) -> Result<Self, SpawnError> {
+        let Program { program, arguments, environment, directory, stdin } = program;
+        let refuse = |source| SpawnError { program: program.to_owned(), source };
         let (stdout, stdout_writer) = io::pipe().map_err(refuse)?;
         let (stderr, stderr_writer) = io::pipe().map_err(refuse)?;
         let mut command = Command::new(program);
         command
             .args(arguments)
             .envs(environment.iter().map(|(name, value)| (name, value)))
+            .stdin(stdin)
             .stdout(stdout_writer)
             .stderr(stderr_writer)
             .process_group(0);
+        if let Some(directory) = directory {
+            command.current_dir(directory);
+        }
         let child = command.spawn().map_err(refuse)?;
         // The command holds the pipes' writing ends, which would keep them open for ever.
         drop(command);
@@ -75,11 +130,11 @@ impl AppProcess {
         let (ended, outputs) = mpsc::channel(1);
         let process = Self { child, group, outputs };
         for output in [stdout, stderr] {
-            let (lines, ended) = (lines.clone(), ended.clone());
+            let (destination, ended) = (destination.clone(), ended.clone());
             thread::Builder::new()
                 .name("app-output".to_owned())
                 .spawn(move || {
-                    pass_on(output, &lines);
+                    pass_on(output, &destination);
                     drop(ended);
                 })
                 .map_err(refuse)?;
@@ -104,8 +159,13 @@ impl AppProcess {
     /// Sends a signal to it and its children, waits for its end as [`wait`](Self::wait), and kills
     /// all of them if that takes too long.
     pub async fn stop(&mut self, signal: Signal) -> u8 {
+        self.stop_within(signal, STOP_PATIENCE).await
+    }
+
+    /// As [`stop`](Self::stop), with a patience of the caller's.
+    pub async fn stop_within(&mut self, signal: Signal, patience: Duration) -> u8 {
         self.signal(signal);
-        if let Ok(code) = timeout(STOP_PATIENCE, self.wait()).await {
+        if let Ok(code) = timeout(patience, self.wait()).await {
             return code;
         }
         self.signal(Signal::SIGKILL);
@@ -131,27 +191,33 @@ fn exit_code(status: ExitStatus) -> u8 {
     u8::try_from(status.code().unwrap_or_else(signal)).unwrap_or(1)
 }
 
-fn pass_on(mut output: PipeReader, lines: &Lines) {
-    let mut prefixer = Prefixer::default();
+fn pass_on(mut output: PipeReader, destination: &Destination) {
+    let mut prefixer = Prefixer::new(&destination.prefix);
     let mut bytes = vec![0; 16 << 10];
     loop {
         match output.read(&mut bytes) {
             Ok(0) => break,
-            Ok(count) => prefixer.feed(&bytes[..count], |line| lines.push_patiently(line)),
+            Ok(count) => prefixer.feed(&bytes[..count], |line| destination.push(line)),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => break,
         }
     }
-    prefixer.finish(|line| lines.push_patiently(line));
+    prefixer.finish(|line| destination.push(line));
 }
 
 /// Cuts bytes into lines with a prefix. A line that is too long for the log's queue is broken.
-#[derive(Default)]
-struct Prefixer {
+struct Prefixer<'a> {
+    prefix: &'a [u8],
     line: Vec<u8>,
+    /// Whether there is a line, which without a prefix may be empty.
+    begun: bool,
 }
 
-impl Prefixer {
+impl<'a> Prefixer<'a> {
+    fn new(prefix: &'a [u8]) -> Self {
+        Self { prefix, line: Vec::new(), begun: false }
+    }
+
     fn feed(&mut self, bytes: &[u8], mut write: impl FnMut(&[u8])) {
         for part in bytes.split_inclusive(|&byte| byte == b'\n') {
             let mut text = part.strip_suffix(b"\n").unwrap_or(part);
@@ -173,19 +239,21 @@ impl Prefixer {
     }
 
     fn begin(&mut self) {
-        if self.line.is_empty() {
-            self.line.extend_from_slice(PREFIX);
+        if !self.begun {
+            self.begun = true;
+            self.line.extend_from_slice(self.prefix);
         }
     }
 
     /// Writes what there is of a line.
     fn finish(&mut self, mut write: impl FnMut(&[u8])) {
-        if self.line.is_empty() {
+        if !self.begun {
             return;
         }
         self.line.push(b'\n');
         write(&self.line);
         self.line.clear();
+        self.begun = false;
     }
 }
 

@@ -5,16 +5,18 @@ mod flags;
 mod go_flag;
 mod quantity;
 mod scope;
+mod tools;
 mod words;
 
 use std::{ffi::OsString, path::Path};
 
-use clap::{Args as _, Command as Flagset, FromArgMatches as _};
+use clap::{Arg, Args as _, Command as Flagset, FromArgMatches as _};
 
 use crate::{log::Level, sidecar::options::SidecarOptions};
 
 pub use checks::OptionsError;
 pub use scope::Notes;
+pub use tools::{Install, ListFormat, Tool};
 
 use flags::Flags;
 use words::{Grammar, Positional};
@@ -41,6 +43,13 @@ pub enum Command {
     Serve(Box<Launch>),
     /// Be a sidecar and run an application beside it.
     Run(Box<Launch>, Vec<OsString>),
+    /// Run the applications of a file, each beside a sidecar of its own.
+    RunFile {
+        /// A file, a folder with a `dapr.yaml`, or `-` for standard input.
+        path: String,
+    },
+    /// Do something that needs no sidecar of its own.
+    Tool(Tool),
 }
 
 /// A sidecar to be started.
@@ -99,7 +108,11 @@ const RUN_SHORTHANDS: &[(char, &str)] = &[
     ('c', "config"),
     ('d', "resources-path"),
     ('u', "unix-domain-socket"),
+    ('f', RUN_FILE),
 ];
+
+/// The flag that names a file with several applications.
+const RUN_FILE: &str = "run-file";
 
 /// Deprecated flags with what pflag says behind `Flag --NAME has been deprecated, `.
 const DEPRECATED: &[(&str, &str)] = &[
@@ -117,10 +130,15 @@ pub fn parse(words: &[OsString], environment: Lookup<'_>) -> Result<Command, Cli
         let name = Path::new(program).file_name().and_then(|name| name.to_str());
         (name.unwrap_or_default(), words)
     });
-    let named_daprd = program == DAPRD;
+    if program == DAPRD {
+        return parse_serve(words, true, environment);
+    }
+    if let Some(tool) = tools::parse(words, environment) {
+        return tool.map(Command::Tool);
+    }
     match words.split_first() {
-        Some((first, words)) if first == "run" && !named_daprd => parse_run(words, environment),
-        _ => parse_serve(words, named_daprd, environment),
+        Some((first, words)) if first == "run" => parse_run(words, environment),
+        _ => parse_serve(words, false, environment),
     }
 }
 
@@ -129,17 +147,13 @@ fn parse_serve(
     named_daprd: bool,
     environment: Lookup<'_>,
 ) -> Result<Command, CliError> {
-    let usage =
-        "outrigger --app-id APP-ID [FLAGS]\n       outrigger run [FLAGS] -- COMMAND [ARGUMENTS]";
-    let typed = Typed::read(usage, &[], Positional::Overlooked, words)?;
-    if typed.flags.version {
-        return Ok(Command::Version);
-    }
-    if typed.flags.build_info {
-        return Ok(Command::BuildInfo);
-    }
-    if typed.flags.wait {
-        return Ok(Command::Wait { http_port: typed.flags.dapr_http_port });
+    let usage = "outrigger --app-id APP-ID [FLAGS]\n       \
+                 outrigger run [FLAGS] -- COMMAND [ARGUMENTS]\n       \
+                 outrigger run -f FILE\n       \
+                 outrigger list | stop | health | install-as-daprd [--help]";
+    let typed = Typed::read(flagset(usage, &[]), &[], Positional::Overlooked, words)?;
+    if let Some(command) = typed.no_launch() {
+        return Ok(command);
     }
     let launch =
         typed.launch(checks::Shape::Daprd { lenient_by_name: named_daprd }, environment)?;
@@ -147,11 +161,37 @@ fn parse_serve(
 }
 
 fn parse_run(words: &[OsString], environment: Lookup<'_>) -> Result<Command, CliError> {
-    let usage = "outrigger run --app-id APP-ID [FLAGS] -- COMMAND [ARGUMENTS]";
-    let typed = Typed::read(usage, RUN_SHORTHANDS, Positional::EndsFlags, words)?;
+    let usage = "outrigger run --app-id APP-ID [FLAGS] -- COMMAND [ARGUMENTS]\n       \
+                 outrigger run -f FILE";
+    let file = Arg::new(RUN_FILE)
+        .long(RUN_FILE)
+        .short('f')
+        .help("A file that names several apps, a folder with a dapr.yaml, or - for standard input");
+    let flagset = flagset(usage, RUN_SHORTHANDS).arg(file);
+    let typed = Typed::read(flagset, RUN_SHORTHANDS, Positional::EndsFlags, words)?;
+    if let Some(command) = typed.no_launch() {
+        return Ok(command);
+    }
     let command = words[typed.read..].to_vec();
+    if let Some(path) = typed.matches.get_one::<String>(RUN_FILE) {
+        return run_file(path, &typed.given, &command);
+    }
     let launch = typed.launch(checks::Shape::Run, environment)?;
     Ok(Command::Run(Box::new(launch), command))
+}
+
+/// Everything about its apps stands in the file; what is said beside it would have no effect.
+fn run_file(path: &str, given: &[String], command: &[OsString]) -> Result<Command, CliError> {
+    let refuse = |message| Err(CliError::Usage { usage: String::new(), message });
+    if let Some(other) = given.iter().find(|name| *name != RUN_FILE) {
+        return refuse(format!(
+            "--{other} has no effect beside --{RUN_FILE}: put it into the file"
+        ));
+    }
+    if !command.is_empty() {
+        return refuse(format!("--{RUN_FILE} takes no command: the file names the apps'"));
+    }
+    Ok(Command::RunFile { path: path.to_owned() })
 }
 
 /// The flags of one command line.
@@ -165,12 +205,11 @@ struct Typed {
 
 impl Typed {
     fn read(
-        usage: &'static str,
+        mut flagset: Flagset,
         shorthands: &[(char, &'static str)],
         positional: Positional,
         words: &[OsString],
     ) -> Result<Self, CliError> {
-        let mut flagset = flagset(usage, shorthands);
         let usage = flagset.render_help().to_string();
         let refuse = |message| CliError::Usage { usage: usage.clone(), message };
         let grammar = Grammar { flagset: &flagset, shorthands, positional };
@@ -206,6 +245,18 @@ impl Typed {
                 .map(|(name, hint)| format!("Flag --{name} has been deprecated, {hint}"))
                 .collect(),
         })
+    }
+
+    /// What is done instead of being a sidecar.
+    fn no_launch(&self) -> Option<Command> {
+        let Flags { version, build_info, wait, ref dapr_http_port, .. } = self.flags;
+        if version {
+            Some(Command::Version)
+        } else if build_info {
+            Some(Command::BuildInfo)
+        } else {
+            wait.then(|| Command::Wait { http_port: dapr_http_port.clone() })
+        }
     }
 
     fn is_given(&self, name: &str) -> bool {

@@ -1,9 +1,16 @@
 //! What each command does, down to its exit code.
 
+mod health;
+mod http_client;
+mod install;
 mod lifecycle;
+mod list;
+mod processes;
 mod run;
+mod run_file;
 mod serve;
 mod signals;
+mod stop;
 mod wait;
 
 use std::{
@@ -12,7 +19,7 @@ use std::{
 };
 
 use crate::{
-    cli::{CliError, Command, Launch, LogSettings, Notes},
+    cli::{CliError, Command, Launch, LogSettings, Notes, Tool},
     log::{self, Level, LogFileError, LogGuard, LogOptions, Output},
     sidecar::options::SidecarOptions,
     version::{DAPR_VERSION, OUTRIGGER_VERSION},
@@ -48,6 +55,11 @@ pub fn execute(command: Command) -> ExitCode {
         }
         Command::Serve(launch) => launch_sidecar(*launch, Task::Serve),
         Command::Run(launch, command) => launch_sidecar(*launch, Task::Run(command)),
+        Command::RunFile { path } => run_file::run(&path),
+        Command::Tool(Tool::List(format)) => list::list(format),
+        Command::Tool(Tool::Stop { app_ids }) => stop::stop(&app_ids),
+        Command::Tool(Tool::Health { http_port }) => health::health(http_port),
+        Command::Tool(Tool::Install(install)) => install::install(install),
     }
 }
 
@@ -59,7 +71,7 @@ pub fn refuse(error: CliError) -> ExitCode {
             SUCCESS
         }
         CliError::Usage { usage, message } => {
-            complain(&format!("{usage}\n{message}"));
+            complain(format!("{usage}\n{message}").trim_start());
             WRONG_USAGE
         }
         CliError::Fatal(text) => fail_before_the_log(&text),
@@ -133,17 +145,20 @@ fn start_log(settings: LogSettings) -> Result<LogGuard, LogFileError> {
     log::start(LogOptions { level, json, terminal, app_id, version: DAPR_VERSION, output })
 }
 
-/// Logs in the format that holds before any option does.
-fn fail_before_the_log(text: &str) -> ExitCode {
-    let log = log::start(LogOptions {
+/// The log that holds before any option does.
+fn start_plain_log() -> Result<LogGuard, LogFileError> {
+    log::start(LogOptions {
         level: Level::Info,
         json: false,
         terminal: io::stdout().is_terminal(),
         app_id: None,
         version: DAPR_VERSION,
         output: Output::Stdout,
-    });
-    match log {
+    })
+}
+
+fn fail_before_the_log(text: &str) -> ExitCode {
+    match start_plain_log() {
         Ok(_flushed_when_dropped) => {
             tracing::error!(target: "dapr.runtime", fatal = true, "{text}");
         }

@@ -204,7 +204,11 @@ impl Edge {
         }
         let handled = AssertUnwindSafe(self.router.clone().oneshot(request));
         match handled.catch_unwind().await {
-            Ok(Ok(response)) => response,
+            Ok(Ok(mut response)) => {
+                // The router lists a path's methods where the answer says that there is no path.
+                response.headers_mut().remove(header::ALLOW);
+                response
+            }
             Ok(Err(never)) => match never {},
             Err(_panic) => {
                 // What the panic says, and the path, may hold keys and values.

@@ -11,11 +11,16 @@ use outrigger::{cli, commands};
 fn main() -> ExitCode {
     tell_only_where_a_panic_was();
     let words: Vec<_> = std::env::args_os().collect();
-    let code = match cli::parse(&words, &|name| std::env::var(name).ok()) {
+    let code = match cli::parse(&words, &variable) {
         Ok(command) => commands::execute(command),
         Err(error) => commands::refuse(error),
     };
     ExitCode::from(code)
+}
+
+/// Bytes that are no text are replaced, not dropped: a token must not turn into none.
+fn variable(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
 /// What a panic says may quote a request.

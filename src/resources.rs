@@ -26,6 +26,7 @@ mod manifest;
 mod report;
 mod resiliency;
 mod resolve;
+pub mod run_file;
 mod secrets;
 mod store;
 mod yaml;

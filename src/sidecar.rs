@@ -37,6 +37,7 @@ pub struct Running {
     pub grpc_port: u16,
     /// The HTTP API's port.
     pub http_port: u16,
+    listen_addresses: Vec<String>,
     grace: Option<Duration>,
     parts: Parts,
     planes: Vec<DataPlane>,
@@ -110,7 +111,8 @@ pub async fn start(
     let app_watch = watch_app(&options.app, &parts.health);
     announce::running(began);
     let grace = options.graceful_shutdown;
-    Ok(Running { grpc_port, http_port, grace, parts, planes, app_watch })
+    let listen_addresses = options.listen_addresses.clone();
+    Ok(Running { grpc_port, http_port, listen_addresses, grace, parts, planes, app_watch })
 }
 
 impl Running {
@@ -140,7 +142,7 @@ impl Running {
                 }
             }
         }
-        announce::closing(&self.parts.stores, self.http_port);
+        announce::closing(&self.parts.stores, &self.listen_addresses, self.http_port);
         drop(self.planes);
         announce::ended();
         ShutdownOutcome::Graceful

@@ -22,6 +22,9 @@ const DEFAULT_HEAD_SIZE: usize = 4 << 10;
 const DEFAULT_PROBE_INTERVAL_SECONDS: i64 = 5;
 const DEFAULT_PROBE_TIMEOUT_MILLIS: i64 = 500;
 
+/// Where `run` listens: a machine on which somebody tries an app is no server.
+const LOOPBACK: &str = "127.0.0.1";
+
 /// Which of the two command lines it is; they differ in their defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
@@ -161,7 +164,7 @@ pub(super) fn options(
             "dapr-internal-grpc-port",
             &flags.dapr_internal_grpc_port,
         )?,
-        internal_grpc_listen_address: flags.dapr_internal_grpc_listen_address.clone(),
+        internal_grpc_listen_address: internal_address(typed, shape),
         listen_addresses: listen_addresses(&flags.dapr_listen_addresses, shape),
         socket_folder: (!flags.unix_domain_socket.is_empty())
             .then(|| flags.unix_domain_socket.clone().into()),
@@ -312,8 +315,15 @@ fn listen_addresses(text: &str, shape: Shape) -> Vec<String> {
     let listed: Vec<String> =
         text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned).collect();
     match shape {
-        Shape::Run if listed.is_empty() => vec!["127.0.0.1".to_owned()],
+        Shape::Run if listed.is_empty() => vec![LOOPBACK.to_owned()],
         Shape::Run | Shape::Daprd { .. } => listed,
+    }
+}
+
+fn internal_address(typed: &Typed, shape: Shape) -> String {
+    match (shape, typed.flags.dapr_internal_grpc_listen_address.as_str()) {
+        (Shape::Run, "") => LOOPBACK.to_owned(),
+        (Shape::Run | Shape::Daprd { .. }, given) => given.to_owned(),
     }
 }
 

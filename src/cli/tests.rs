@@ -496,6 +496,9 @@ fn the_other_commands_are_recognised() {
         panic!("not waited")
     };
     assert_eq!(http_port, "3501");
+    assert!(matches!(parsed("outrigger", "run --version", &[]), Ok(Command::Version)));
+    assert!(matches!(parsed("outrigger", "run --build-info", &[]), Ok(Command::BuildInfo)));
+    assert!(matches!(parsed("outrigger", "run --wait -- app", &[]), Ok(Command::Wait { .. })));
     for line in ["--help", "-h", "-help", "run --help", "run -h", "run -help"] {
         let Err(CliError::Help(text)) = parsed("outrigger", line, &[]) else { panic!("{line}") };
         assert!(text.contains("Usage") && text.contains("--resources-path"), "{text}");
@@ -507,6 +510,7 @@ fn run_serves_loopback_on_free_ports_with_an_embedded_store() {
     let (options, command) = run("--app-id a -- python3 -u app.py --nope");
     assert_eq!((options.http_port, options.grpc_port), (0, 0));
     assert_eq!(options.listen_addresses, ["127.0.0.1"]);
+    assert_eq!(options.internal_grpc_listen_address, "127.0.0.1");
     assert!(options.embedded);
     assert_eq!(command, ["python3", "-u", "app.py", "--nope"].map(OsString::from));
 }
@@ -515,13 +519,14 @@ fn run_serves_loopback_on_free_ports_with_an_embedded_store() {
 fn run_takes_the_flags_of_dapr_run_in_their_short_forms_too() {
     let (options, command) =
         run("-a x -p 6001 -H 3501 -G50002 -c c.yaml -d r1 -d=r2 -P grpc -I 7 \
-         -dapr-listen-addresses 0.0.0.0 app -a y");
+         -dapr-listen-addresses 0.0.0.0 -dapr-internal-grpc-listen-address ::1 app -a y");
     assert_eq!((options.app_id.as_str(), options.app.port), ("x", Some(6001)));
     assert_eq!((options.http_port, options.grpc_port), (3501, 50002));
     assert_eq!((options.internal_grpc_port, options.app.protocol), (Some(7), AppProtocol::Grpc));
     assert_eq!(options.config_paths, [PathBuf::from("c.yaml")]);
     assert_eq!(options.resources_paths, ["r1", "r2"].map(PathBuf::from));
     assert_eq!(options.listen_addresses, ["0.0.0.0"]);
+    assert_eq!(options.internal_grpc_listen_address, "::1");
     assert!(!options.embedded);
     assert_eq!(command, ["app", "-a", "y"].map(OsString::from));
 }

@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use crate::{
     api::metadata::ShutdownRequest,
-    resources::ProcessEnvironment,
+    resources::{LoadErrors, ProcessEnvironment},
     sidecar::{self, Running, ShutdownOutcome, StartError, options::SidecarOptions},
 };
 
@@ -109,21 +109,27 @@ pub(super) fn tell_second_signal(signal: Signal) {
     );
 }
 
-fn tell_signal(signal: Signal) {
+/// The line that tells of a signal that begins the end.
+pub(super) fn tell_signal(signal: Signal) {
     let name = signals::name(signal);
     tracing::info!(target: "dapr.signals", "Received signal '{name}'; beginning shutdown");
 }
 
-/// Several problems of resources get a line each.
 fn tell_start_error(error: &StartError) {
-    if let StartError::Resources(errors) = error
-        && let problems @ [_, _, ..] = errors.problems()
-    {
-        for problem in problems {
-            tracing::error!(target: "dapr.runtime", "{problem}");
-        }
-        let count = problems.len();
-        return super::tell_fatal(&format!("{count} problems in the resources, told above"));
+    match error {
+        StartError::Resources(errors) => tell_problems(errors, "the resources"),
+        StartError::Bind(_) | StartError::Thread(_) => super::tell_fatal(&error.to_string()),
     }
-    super::tell_fatal(&error.to_string());
+}
+
+/// Several problems get a line each.
+pub(super) fn tell_problems(errors: &LoadErrors, of: &str) {
+    let problems = errors.problems();
+    if let [problem] = problems {
+        return super::tell_fatal(&problem.to_string());
+    }
+    for problem in problems {
+        tracing::error!(target: "dapr.runtime", "{problem}");
+    }
+    super::tell_fatal(&format!("{} problems in {of}, told above", problems.len()));
 }

@@ -14,6 +14,7 @@ use crate::{
 use super::{
     ExitCode, FAILED, SUCCESS,
     lifecycle::{self, Ending, abandon},
+    processes::GRPC_PORT,
     signals::Signals,
 };
 
@@ -27,6 +28,13 @@ pub(super) struct App {
     pub(super) lines: Lines,
 }
 
+/// The ports on which an application reaches its sidecar.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ApiPorts {
+    pub(super) http: u16,
+    pub(super) grpc: u16,
+}
+
 /// Runs both until one of them ends; the application's exit code, or ours if we failed.
 pub(super) async fn run(options: &SidecarOptions, app: App, mut signals: Signals) -> ExitCode {
     let running = match lifecycle::start(options, &mut signals).await {
@@ -34,12 +42,15 @@ pub(super) async fn run(options: &SidecarOptions, app: App, mut signals: Signals
         Err(code) => return code,
     };
     running.set_metadata("cliPID", &process::id().to_string());
+    // The ports are free ones unless asked for: `list` could not know this one otherwise.
+    running.set_metadata(GRPC_PORT, &running.grpc_port.to_string());
     let Some((program, arguments)) = app.command.split_first() else {
         app.lines.push(b"You're up and running! Dapr logs will appear here.\n");
         let ending = lifecycle::ending(&running, &mut signals).await;
         return lifecycle::end(running, ending, &mut signals).await;
     };
-    let variables = variables(options, &running, app.metrics_port);
+    let ports = ApiPorts { http: running.http_port, grpc: running.grpc_port };
+    let variables = variables(options, ports, &app.metrics_port);
     match AppProcess::spawn(program, arguments, &variables, &app.lines) {
         Ok(process) => {
             running.set_metadata("appPID", &process.id().unwrap_or_default().to_string());
@@ -82,29 +93,29 @@ async fn accompany(running: Running, mut app: AppProcess, mut signals: Signals) 
 }
 
 /// The application's code says more than ours, unless it says nothing.
-fn first_failure(app: ExitCode, sidecar: ExitCode) -> ExitCode {
+pub(super) fn first_failure(app: ExitCode, sidecar: ExitCode) -> ExitCode {
     if app == SUCCESS { sidecar } else { app }
 }
 
 /// What the application is told about its sidecar, as by `dapr run`.
-fn variables(
+pub(super) fn variables(
     options: &SidecarOptions,
-    running: &Running,
-    metrics_port: String,
-) -> Vec<(&'static str, String)> {
+    ApiPorts { http, grpc }: ApiPorts,
+    metrics_port: &str,
+) -> Vec<(String, String)> {
     let app = &options.app;
     let mut variables = vec![
         ("APP_ID", options.app_id.clone()),
         ("APP_CHANNEL_ADDRESS", app.address.clone()),
         ("APP_PROTOCOL", app.protocol.as_str().to_owned()),
-        ("DAPR_HTTP_PORT", running.http_port.to_string()),
-        ("DAPR_GRPC_PORT", running.grpc_port.to_string()),
-        ("DAPR_METRICS_PORT", metrics_port),
+        ("DAPR_HTTP_PORT", http.to_string()),
+        ("DAPR_GRPC_PORT", grpc.to_string()),
+        ("DAPR_METRICS_PORT", metrics_port.to_owned()),
     ];
     if let Some(port) = app.port {
         variables.push(("APP_PORT", port.to_string()));
     }
-    variables
+    variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 fn text(command: &[OsString]) -> String {

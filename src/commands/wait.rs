@@ -1,15 +1,13 @@
 //! Waiting for a sidecar on this machine to be ready for calls.
 
-use std::{
-    io::{self, Read as _, Write as _},
-    net::{TcpStream, ToSocketAddrs as _},
-    thread,
-    time::Duration,
-};
+use std::{io, thread, time::Duration};
 
 use tokio::time::Instant;
 
-use super::complain;
+use super::{
+    complain,
+    http_client::{self, Request},
+};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(100);
@@ -45,26 +43,8 @@ fn poll(http_port: &str, patience: Duration) -> Result<(), String> {
 }
 
 fn status(port: u16) -> io::Result<u16> {
-    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for address in ("localhost", port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, ANSWER_PATIENCE) {
-            Ok(stream) => return ask(stream),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
-}
-
-fn ask(mut stream: TcpStream) -> io::Result<u16> {
-    stream.set_read_timeout(Some(ANSWER_PATIENCE))?;
-    stream.write_all(
-        b"GET /v1.0/healthz/outbound HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
-    )?;
-    // `HTTP/1.1 204`
-    let mut begin = [0; 12];
-    stream.read_exact(&mut begin)?;
-    let status = std::str::from_utf8(&begin[9..]).ok().and_then(|digits| digits.parse().ok());
-    status.ok_or_else(|| io::ErrorKind::InvalidData.into())
+    let request = Request::get("/v1.0/healthz/outbound");
+    http_client::send(port, &request, ANSWER_PATIENCE).map(|answer| answer.status)
 }
 
 #[cfg(test)]
@@ -87,7 +67,7 @@ mod tests {
                 let (mut stream, _) = listener.accept().unwrap();
                 let mut request = [0; 1024];
                 let length = stream.read(&mut request).unwrap();
-                assert!(request[..length].starts_with(b"GET /v1.0/healthz/outbound HTTP/1.1\r\n"));
+                assert!(request[..length].starts_with(b"GET /v1.0/healthz/outbound HTTP/1.0\r\n"));
                 stream.write_all(format!("HTTP/1.1 {status}\r\n\r\n").as_bytes()).unwrap();
             }
         });

@@ -286,6 +286,7 @@ async fn what_no_route_matches_is_one_404() {
         let answer = edge.send(method, path, &[], "x").await;
         let expected = (404, Some("application/json"), NOT_FOUND);
         assert_eq!(answer.parts(), expected, "{method} {path}");
+        assert_eq!(answer.header("allow"), None, "{method} {path}");
     }
     let head = edge.send("HEAD", "/v1.0/healthz", &[], "").await;
     assert_eq!(head.parts(), (404, Some("application/json"), ""));

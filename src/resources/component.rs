@@ -123,7 +123,7 @@ fn select<'d>(
         }
         if !document.is_for(sources.app_id) {
             report.say(
-                Level::Info,
+                Level::Warning,
                 format!(
                     "component {} is not loaded: its scopes are {}, and the app id is {}",
                     identity.log_name(),

@@ -122,11 +122,14 @@ pub fn ending() {
 }
 
 /// No call is in flight any more.
-pub fn closing(stores: &Stores, http_port: u16) {
+pub fn closing(stores: &Stores, addresses: &[String], http_port: u16) {
     for name in stores.log_names() {
         tracing::info!(target: RUNTIME, "Shutting down component {name}");
     }
-    tracing::info!(target: HTTP, "Closing HTTP server [::]:{http_port}…");
+    let all_interfaces = addresses.is_empty().then_some("[::]");
+    for address in addresses.iter().map(String::as_str).chain(all_interfaces) {
+        tracing::info!(target: HTTP, "Closing HTTP server {address}:{http_port}…");
+    }
 }
 
 /// The last lines.

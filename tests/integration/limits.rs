@@ -1,5 +1,7 @@
 //! What is refused at the door: messages that are too large, wrong tokens, methods we do not have.
 
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+
 use outrigger::proto::runtime::v1::{GetMetadataRequest, GetStateResponse, SaveStateRequest};
 use prost::Message as _;
 use tonic::{Code, Status, codegen::http::uri::PathAndQuery};
@@ -148,6 +150,17 @@ fn only_the_right_token_opens_http() {
         assert_eq!(get(path, &[]).status, 204, "health is open to everybody");
     }
     assert_eq!(get("/v1.0/metadata", &[("Dapr-Api-Token", canary::TOKEN)]).status, 200);
+    sidecar.finish();
+}
+
+#[test]
+fn a_token_that_is_no_text_locks_everybody_out() {
+    let token = OsStr::from_bytes(b"canary\xff");
+    let sidecar = Setup::default().env("DAPR_API_TOKEN", token).start();
+    for presented in [&[][..], &[("dapr-api-token", "canary")]] {
+        let answer = http::request("GET", sidecar.http_port, "/v1.0/metadata", presented, &[]);
+        assert_eq!(answer.expect("an answer").status, 401);
+    }
     sidecar.finish();
 }
 

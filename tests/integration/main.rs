@@ -1,6 +1,9 @@
 //! The whole product, tested from outside: one binary, a module a concern.
 
 mod architecture; // import rows, who names which crate, file lengths, words that may not stand in src
+mod ci_docs; // what docs/ci.md, the Dockerfile and the Kubernetes manifest say works
+mod commands; // list, stop, health
+mod daprd; // in the place where Dapr's CLI looks for daprd
 mod documents; // links of README and docs
 mod dotnet; // what .NET sends, sent without .NET
 mod ghosts; // nothing is written after its caller was told that it was not
@@ -12,6 +15,7 @@ mod javascript_sdk; // the published JavaScript SDK, over HTTP and gRPC
 mod licences; // what we build with may be built with
 mod lifecycle; // exit codes, signals, grace
 mod limits; // sizes, tokens, unknown methods, reflection
+mod multi_app; // run -f: several apps in one command
 mod output; // log formats, outputs that are blocked or closed
 mod plain_http; // no SDK: HTTP from Python and from Node
 mod python_sdk; // the published Python SDK, its blocking and its asynchronous client

@@ -1,7 +1,8 @@
 //! Programs on the published Python SDK.
 
 use crate::harness::programs::{
-    calls_every_method, deletes_its_orders, goes_through_both_outages, provided, test_file, words,
+    calls_every_method, deletes_its_orders, goes_through_both_outages,
+    goes_through_the_quickstarts_own_outage, provided, test_file, words,
 };
 
 fn program(name: &str, variable: &str) -> Option<Vec<String>> {
@@ -15,6 +16,13 @@ fn program(name: &str, variable: &str) -> Option<Vec<String>> {
 fn the_python_order_processor_runs_through_a_killed_and_a_frozen_redis() {
     if let Some(app) = program("order_processor.py", "CLIENT=") {
         goes_through_both_outages(&app);
+    }
+}
+
+#[test]
+fn the_python_order_processor_runs_through_an_outage_on_the_quickstarts_own_times() {
+    if let Some(app) = program("order_processor.py", "CLIENT=") {
+        goes_through_the_quickstarts_own_outage(&app);
     }
 }
 

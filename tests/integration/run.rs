@@ -4,6 +4,7 @@ use nix::sys::signal::Signal;
 
 use crate::harness::{
     eventually, http,
+    ports::free_port,
     redis::Redis,
     sidecar::{APP_ID, Setup, order_processor},
 };
@@ -106,17 +107,22 @@ fn an_app_that_ignores_signals_does_not_hold_it_for_ever() {
 
 #[test]
 fn it_listens_on_loopback_only() {
-    let mut sidecar = Setup::default().run(&["sh", "-c", "echo up; sleep 60"]).launch();
+    let internal_port = free_port();
+    let args = ["--dapr-internal-grpc-port", &internal_port.to_string()];
+    let setup = Setup::default().args(&args);
+    let mut sidecar = setup.run(&["sh", "-c", "echo up; sleep 60"]).launch();
     sidecar.process.wait_for_line(0, "== APP == up");
     eventually("it is healthy", || {
         http::request("GET", sidecar.http_port, "/v1.0/healthz", &[], &[])
             .is_ok_and(|answer| answer.status == 204)
     });
-    for port in [sidecar.http_port, sidecar.grpc_port] {
+    for port in [sidecar.http_port, sidecar.grpc_port, internal_port] {
         assert_eq!(listening_addresses(port), ["0100007F"], "port {port}");
     }
     sidecar.process.signal_group(Signal::SIGINT);
     sidecar.process.wait();
+    let told = format!("Closing HTTP server 127.0.0.1:{}…", sidecar.http_port);
+    assert_eq!(sidecar.said(0, &told).len(), 1);
 }
 
 /// The addresses on which somebody listens on the port, as the kernel spells them.

@@ -136,7 +136,7 @@ fn a_duplicate_out_of_scope_counts_only_behind_the_accepted_one() {
     let before = Case::new().file("a.yaml", &scoped).file("b.yaml", STORE);
     insta::assert_snapshot!(before.strict(), @"
     store statestore (state.redis/v1)
-    info component statestore (state.in-memory/v1) is not loaded: its scopes are other, and the app id is app1
+    warning component statestore (state.in-memory/v1) is not loaded: its scopes are other, and the app id is app1
     ");
     let behind = Case::new().file("a.yaml", STORE).file("b.yaml", &scoped);
     insta::assert_snapshot!(behind.strict(), @"refused b.yaml:4:9: metadata.name: duplicate definition of Component name statestore (state.in-memory/v1) with existing statestore (state.redis/v1) in a.yaml:4");
@@ -160,7 +160,7 @@ fn another_namespace_is_passed_over_before_duplicates_are() {
 #[test]
 fn a_component_out_of_scope_is_not_judged() {
     let case = Case::of(&format!("{}scopes:\n- other\n- another\n", of_type("nonsense")));
-    insta::assert_snapshot!(case.strict(), @"info component statestore (nonsense/v1) is not loaded: its scopes are other and another, and the app id is app1");
+    insta::assert_snapshot!(case.strict(), @"warning component statestore (nonsense/v1) is not loaded: its scopes are other and another, and the app id is app1");
 }
 
 #[test]

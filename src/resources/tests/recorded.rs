@@ -177,7 +177,7 @@ fn a_store_of_another_app_is_left_out() {
         .app_id("probe");
     insta::assert_snapshot!(case.lenient(), @"
     store mem (state.in-memory/v1)
-    info component statestore (state.redis/v1) is not loaded: its scopes are other, and the app id is probe
+    warning component statestore (state.redis/v1) is not loaded: its scopes are other, and the app id is probe
     warning m.yaml:10:12: spec.metadata[0].value: unused is not known and has no effect
     ");
 }

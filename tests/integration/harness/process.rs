@@ -127,7 +127,8 @@ impl Process {
         self.child.try_wait().expect("a child can be asked")
     }
 
-    fn pid(&self) -> Pid {
+    /// Its process id.
+    pub fn pid(&self) -> Pid {
         Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"))
     }
 }

@@ -1,6 +1,7 @@
 //! The binary as a process, with resources in a folder of its own.
 
 use std::{
+    ffi::OsString,
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -30,7 +31,7 @@ pub const APP_ID: &str = "order-processor";
 pub struct Setup {
     resources: Vec<(String, String)>,
     args: Vec<String>,
-    env: Vec<(String, String)>,
+    env: Vec<(String, OsString)>,
     app: Option<Vec<String>>,
     http_port: Option<u16>,
     without_token: bool,
@@ -56,8 +57,7 @@ impl Setup {
 
     /// With a variable in its otherwise almost empty environment.
     pub fn env(mut self, name: &str, value: impl AsRef<Path>) -> Self {
-        let value = value.as_ref().to_str().expect("UTF-8").to_owned();
-        self.env.push((name.to_owned(), value));
+        self.env.push((name.to_owned(), value.as_ref().into()));
         self
     }
 
