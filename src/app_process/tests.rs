@@ -60,7 +60,7 @@ impl Write for Written {
     }
 }
 
-fn shell(script: &str, environment: &[(&str, String)], log: &LogGuard) -> AppProcess {
+fn shell(script: &str, environment: &[(String, String)], log: &LogGuard) -> AppProcess {
     let arguments = [OsString::from("-c"), OsString::from(script)];
     AppProcess::spawn(&OsString::from("sh"), &arguments, environment, &log.lines()).unwrap()
 }
@@ -85,7 +85,8 @@ async fn both_outputs_come_out_with_the_prefix_and_bytes_stay_bytes() {
 async fn it_gets_the_variables_beside_those_we_have() {
     let written = Written::default();
     let log = written.log();
-    let mut app = shell("echo $APP_ID $PATH", &[("APP_ID", "order-processor".to_owned())], &log);
+    let mut app =
+        shell("echo $APP_ID $PATH", &[("APP_ID".to_owned(), "order-processor".to_owned())], &log);
     assert_eq!(app.wait().await, 0);
     drop(log);
     let path = std::env::var("PATH").unwrap();
@@ -97,8 +98,8 @@ async fn it_gets_the_variables_beside_those_we_have() {
 async fn a_signal_reaches_its_children_and_its_end_is_told_as_shells_do() {
     let written = Written::default();
     let log = written.log();
-    // The parent's trap comes first, since the signal follows the child's word. What the child's
-    // shell says on stderr about its sleep could come at any time.
+    // The parent's trap stands before the child can say that it is ready. What the child's shell
+    // says on stderr about its ended sleep could come at any time.
     let script = "trap 'wait; echo parent; exit 9' TERM; \
                   sh -c 'trap \"echo child; exit\" TERM; echo ready; while :; do sleep 0.05; done' \
                   2> /dev/null & wait; sleep 60";
@@ -174,9 +175,9 @@ async fn a_program_that_does_not_exist_is_named() {
     );
 }
 
-fn prefixed(pieces: &[&[u8]]) -> Vec<Vec<u8>> {
+fn prefixed(prefix: &[u8], pieces: &[&[u8]]) -> Vec<Vec<u8>> {
     let mut lines = Vec::new();
-    let mut prefixer = Prefixer::default();
+    let mut prefixer = Prefixer::new(prefix);
     for piece in pieces {
         prefixer.feed(piece, |line| lines.push(line.to_vec()));
     }
@@ -190,7 +191,7 @@ fn a_very_long_line_is_broken_and_nothing_of_it_is_lost() {
     for length in [room - 1, room, room + 1, 2 * room, 2 * room + 1] {
         let mut text = vec![b'x'; length];
         text.push(b'\n');
-        let lines = prefixed(&[&text, b"next\n"]);
+        let lines = prefixed(PREFIX, &[&text, b"next\n"]);
         assert!(lines.iter().all(|line| line.starts_with(PREFIX) && line.ends_with(b"\n")));
         assert!(lines.iter().all(|line| line.len() <= LONGEST_LINE + 1));
         let sum: usize = lines.iter().map(|line| line.len() - PREFIX.len() - 1).sum();
@@ -208,13 +209,15 @@ proptest! {
     ) {
         let pieces: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
         let whole = pieces.concat();
-        let mut expected: Vec<Vec<u8>> = whole
-            .split_inclusive(|&byte| byte == b'\n')
-            .map(|line| [PREFIX, line].concat())
-            .collect();
-        if let Some(last) = expected.last_mut() && !last.ends_with(b"\n") {
-            last.push(b'\n');
+        for prefix in [PREFIX, b""] {
+            let mut expected: Vec<Vec<u8>> = whole
+                .split_inclusive(|&byte| byte == b'\n')
+                .map(|line| [prefix, line].concat())
+                .collect();
+            if let Some(last) = expected.last_mut() && !last.ends_with(b"\n") {
+                last.push(b'\n');
+            }
+            proptest::prop_assert_eq!(prefixed(prefix, &pieces), expected);
         }
-        proptest::prop_assert_eq!(prefixed(&pieces), expected);
     }
 }
