@@ -12,7 +12,7 @@ NODE_LOCK := tests/apps/javascript/package-lock.json
 NODE_MODULES := tests/apps/javascript/node_modules
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run story test test-deps install-check lint
+.PHONY: help run story test test-deps install-check conformance lint
 
 help: ## list what there is to make
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -38,6 +38,10 @@ install-check: ## cargo install as docs/ci.md has it, as a debug build into targ
 	$(CARGO) install --locked --path . --debug --root "$(TARGET_DIR)/install-check" \
 		--target-dir "$(TARGET_DIR)/install-check"
 	"$(TARGET_DIR)/install-check/bin/outrigger" --version
+
+conformance: redis ## what a real daprd answered, replayed; SIDECAR=PATH replays it against another binary
+	@OUTRIGGER_CONFORMANCE_SIDECAR="$(SIDECAR)" $(CARGO) test --locked --quiet --test conformance \
+		what_daprd_answered -- --nocapture
 
 lint: ## formatting, clippy, documentation
 	$(CARGO) fmt --check

@@ -57,7 +57,10 @@ pub fn execute(command: Command) -> ExitCode {
         Command::Run(launch, command) => launch_sidecar(*launch, Task::Run(command)),
         Command::RunFile { path } => run_file::run(&path),
         Command::Tool(Tool::List(format)) => list::list(format),
-        Command::Tool(Tool::Stop { app_ids }) => stop::stop(&app_ids),
+        Command::Tool(Tool::Stop { app_ids, run_file }) => match run_file {
+            Some(file) => stop::stop_run(&file),
+            None => stop::stop_apps(&app_ids),
+        },
         Command::Tool(Tool::Health { http_port }) => health::health(http_port),
         Command::Tool(Tool::Install(install)) => install::install(install),
     }

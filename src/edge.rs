@@ -11,3 +11,4 @@ pub mod socket;
 pub mod stream;
 pub mod token;
 pub mod trace;
+pub mod unread;

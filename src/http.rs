@@ -35,9 +35,13 @@ use crate::{
         drain::{Counted, Drain},
         limits::{head_limit, head_size},
         token::{ApiToken, TOKEN_HEADER},
+        unread,
     },
     http::{call_log::CallLog, cors::Cors, error::ErrorBody},
 };
+
+/// Says that the connection ends behind this answer.
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// What the routes that every sidecar has are about.
 #[derive(Clone)]
@@ -120,7 +124,13 @@ pub fn service(
         let edge = edge.clone();
         async move {
             let call = edge.surroundings.drain.enter_call();
-            let response = edge.answer(request.map(Body::new)).await;
+            let (request, rest) = unread::lend(request);
+            let mut response = edge.answer(request.map(Body::new)).await;
+            if let Some(rest) = rest
+                && !rest.is_done().await
+            {
+                response.headers_mut().insert(header::CONNECTION, CLOSE);
+            }
             Ok(response.map(|body| Counted::new(body, Some(call))))
         }
     })
@@ -236,7 +246,7 @@ fn refused_by_server(status: StatusCode, request: &Request<Body>) -> Response<Bo
     let text = [(header::CONTENT_TYPE, error::PLAIN_TEXT)];
     let mut response = (status, text, status.to_string()).into_response();
     if request.version() < Version::HTTP_2 {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response.headers_mut().insert(header::CONNECTION, CLOSE);
     }
     response
 }

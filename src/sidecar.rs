@@ -100,6 +100,7 @@ pub async fn start(
         grpc_access: (!rules.grpc.is_unlimited()).then(|| Arc::new(rules.grpc)),
     };
     let (grpc_port, http_port) = (listeners.grpc.port(), listeners.http.port());
+    let internal_port = listeners.internal.port();
     announce::loaded(&parts.stores);
     let planes = start_planes(options.data_plane_threads, listeners, &parts).await?;
     if let Some(listener) = public {
@@ -107,6 +108,7 @@ pub async fn start(
         data_plane::serve_public(listener, &parts);
     }
     announce::listening(options, &parts, grpc_port, http_port);
+    announce::listening_internally(options, internal_port);
     parts.health.set_outbound_ready();
     let app_watch = watch_app(&options.app, &parts.health);
     announce::running(began);

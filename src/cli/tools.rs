@@ -18,6 +18,8 @@ pub enum Tool {
     Stop {
         /// The ids of their apps.
         app_ids: Vec<String>,
+        /// The file whose run is to end, or its folder.
+        run_file: Option<String>,
     },
     /// Ask a sidecar whether it is ready.
     Health {
@@ -59,8 +61,11 @@ struct ListFlags {
 #[derive(clap::Args)]
 struct StopFlags {
     /// The app whose sidecar is to end; may be given several times.
-    #[arg(short, long, required = true, value_delimiter = ',')]
+    #[arg(short, long, required_unless_present = "run_file", value_delimiter = ',')]
     app_id: Vec<String>,
+    /// The file, or its folder, whose run of several apps is to end.
+    #[arg(short = 'f', long, conflicts_with = "app_id")]
+    run_file: Option<String>,
 }
 
 #[derive(clap::Args)]
@@ -97,7 +102,10 @@ fn parse_named(
 ) -> Result<Tool, CliError> {
     match name {
         "list" => Ok(Tool::List(flags::<ListFlags>(name, words)?.output)),
-        "stop" => Ok(Tool::Stop { app_ids: flags::<StopFlags>(name, words)?.app_id }),
+        "stop" => {
+            let StopFlags { app_id: app_ids, run_file } = flags(name, words)?;
+            Ok(Tool::Stop { app_ids, run_file })
+        }
         "health" => health(&flags(name, words)?, environment),
         _ => Ok(Tool::Install(install(flags(name, words)?, environment))),
     }
@@ -178,7 +186,10 @@ mod tests {
         assert_eq!(parsed("list", &[]), Ok(Tool::List(ListFormat::Table)));
         assert_eq!(parsed("list -o json", &[]), Ok(Tool::List(ListFormat::Json)));
         let app_ids = ["a", "b", "c"].map(str::to_owned).to_vec();
-        assert_eq!(parsed("stop --app-id a,b -a c", &[]), Ok(Tool::Stop { app_ids }));
+        let stop = Tool::Stop { app_ids, run_file: None };
+        assert_eq!(parsed("stop --app-id a,b -a c", &[]), Ok(stop));
+        let stop = Tool::Stop { app_ids: vec![], run_file: Some(".".to_owned()) };
+        assert_eq!(parsed("stop -f .", &[]), Ok(stop));
         assert_eq!(parsed("health --http-port 1", &[]), Ok(Tool::Health { http_port: 1 }));
         assert!(parse(&["run".into()], &|_| None).is_none());
         assert!(parse(&[], &|_| None).is_none());
@@ -212,6 +223,7 @@ mod tests {
         assert!(message("list --novel").contains("--novel"));
         assert!(message("list -o csv").contains("table"));
         assert!(message("stop").contains("--app-id"));
+        assert!(message("stop -f . -a x").contains("--app-id"));
         assert!(message("health --http-port 0").contains("--http-port"));
         assert!(message("install-as-daprd --undo --force").contains("--force"));
         assert!(

@@ -765,3 +765,24 @@ async fn http2_can_be_turned_off() {
         assert_eq!(edge.get("/v1.0/healthz").await.status, 204);
     }
 }
+
+#[tokio::test]
+async fn a_body_that_nobody_reads_is_passed_over_or_ends_its_connection_in_so_many_words() {
+    let edge = TestEdge::start().await.ready();
+    for path in ["/v1.0/healthz", "/nope", "/v1.0/metadata"] {
+        let mut client = edge.connect().await;
+        for _ in 0..2 {
+            let answer = client.call("GET", path, &[], &"x".repeat(200 << 10)).await;
+            assert_eq!(answer.header("connection"), None, "{path}");
+        }
+        client
+            .write(&format!("GET {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 300000\r\n\r\n"))
+            .await;
+        assert_eq!(client.read(true).await.header("connection"), Some("close"), "{path}");
+        assert!(client.closed().await);
+    }
+    let mut client = edge.connect().await;
+    let head = "GET /nope HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n";
+    client.write(head).await;
+    assert_eq!(client.read(true).await.header("connection"), Some("close"));
+}

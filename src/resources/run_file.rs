@@ -89,6 +89,15 @@ pub fn load(given: &str, environment: &dyn Environment) -> Result<RunFile, LoadE
     source.parse(environment).map_err(LoadErrors::new)
 }
 
+/// The whole path of the file that a path names, itself or as its folder's.
+pub fn locate(given: &str) -> io::Result<PathBuf> {
+    let mut path = std::path::absolute(given)?;
+    if path.is_dir() {
+        path.push(FILE_NAME);
+    }
+    Ok(path)
+}
+
 /// A text and what its relative paths begin at.
 struct Source {
     path: Option<PathBuf>,
@@ -108,11 +117,7 @@ impl Source {
             io::stdin().read_to_string(&mut text).map_err(|error| refuse(stdin, &error))?;
             return Ok(Self { path: None, folder, text });
         }
-        let mut path =
-            std::path::absolute(given).map_err(|error| refuse(Path::new(given), &error))?;
-        if path.is_dir() {
-            path.push(FILE_NAME);
-        }
+        let path = locate(given).map_err(|error| refuse(Path::new(given), &error))?;
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
         if !matches!(ending, "yaml" | "yml") {
             let path = path.display();

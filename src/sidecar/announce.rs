@@ -15,6 +15,7 @@ pub const RUNTIME: &str = "dapr.runtime";
 const LOADER: &str = "dapr.runtime.processor.loops.root";
 const GRPC: &str = "dapr.runtime.grpc.api";
 const HTTP: &str = "dapr.runtime.http";
+const INTERNAL: &str = "dapr.runtime.grpc.internal";
 
 macro_rules! emit {
     ($scope:ident, $notice:ident) => {
@@ -105,6 +106,16 @@ pub fn listening_publicly(options: &SidecarOptions, port: u16) {
             "HTTP server listening on TCP address: {address}:{port} (health and metadata for everybody)"
         );
     }
+}
+
+/// The port for other sidecars accepts. The Testcontainers of the .NET SDK wait for the second line.
+pub fn listening_internally(options: &SidecarOptions, port: u16) {
+    let address = ports::internal_address(options);
+    tracing::info!(
+        target: INTERNAL,
+        "gRPC server listening on pre-bound TCP address: {address}:{port}"
+    );
+    tracing::info!(target: RUNTIME, "Internal gRPC server is running on {address}:{port}");
 }
 
 /// The line that harnesses wait for.

@@ -60,8 +60,8 @@ pub struct Listeners {
     pub grpc: Listener,
     /// The HTTP API.
     pub http: Listener,
-    /// The port other sidecars would call, if one was asked for.
-    pub internal: Option<Listener>,
+    /// The port other sidecars would call.
+    pub internal: Listener,
 }
 
 impl Listeners {
@@ -70,7 +70,7 @@ impl Listeners {
         Ok(Self {
             grpc: self.grpc.try_clone()?,
             http: self.http.try_clone()?,
-            internal: self.internal.as_ref().map(Listener::try_clone).transpose()?,
+            internal: self.internal.try_clone()?,
         })
     }
 }
@@ -132,16 +132,14 @@ fn serve(listeners: Listeners, parts: &Parts) {
         parts.max_body_size,
     );
     let wire = Wire::grpc(parts.read_buffer_size);
-    if let Some(internal) = listeners.internal {
-        // Other sidecars know nothing of the application's token, and the rules are about the API.
-        let service = grpc::internal_service(grpc::Surroundings {
-            token: None,
-            access: None,
-            call_log: false,
-            ..around.clone()
-        });
-        keep(listener::serve(internal, wire.clone(), service, parts.drain.clone()));
-    }
+    // Other sidecars know nothing of the application's token, and the rules are about the API.
+    let internal = grpc::internal_service(grpc::Surroundings {
+        token: None,
+        access: None,
+        call_log: false,
+        ..around.clone()
+    });
+    keep(listener::serve(listeners.internal, wire.clone(), internal, parts.drain.clone()));
     keep(listener::serve(listeners.grpc, wire, grpc::service(dapr, around), parts.drain.clone()));
     serve_http(listeners.http, state, parts);
 }

@@ -54,9 +54,21 @@ fn api(
     }
 }
 
-fn internal(options: &SidecarOptions) -> Result<Option<Listener>, BindError> {
-    let Some(port) = options.internal_grpc_port else { return Ok(None) };
-    let address = &options.internal_grpc_listen_address;
-    let addresses = if address.is_empty() { vec![] } else { vec![address.clone()] };
-    Listener::bind("--dapr-internal-grpc-port", &addresses, port).map(Some)
+/// Where this sidecar listens for others; nothing for all interfaces.
+pub fn internal_address(options: &SidecarOptions) -> &str {
+    let given = options.internal_grpc_listen_address.as_str();
+    match options.internal_grpc_port {
+        // Nobody can call a port that nobody chose, so that it need not be seen from outside.
+        None if given.is_empty() => "127.0.0.1",
+        None | Some(_) => given,
+    }
+}
+
+fn internal(options: &SidecarOptions) -> Result<Listener, BindError> {
+    let addresses = match internal_address(options) {
+        "" => vec![],
+        address => vec![address.to_owned()],
+    };
+    let port = options.internal_grpc_port.unwrap_or_default();
+    Listener::bind("--dapr-internal-grpc-port", &addresses, port)
 }

@@ -9,3 +9,4 @@ mod outage;
 mod recording;
 mod redis;
 mod replay;
+mod trace;

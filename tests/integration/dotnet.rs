@@ -52,7 +52,7 @@ fn start(redis: &Redis) -> Sidecar {
     command.arg("-resources-path").arg(components);
     command.args(["-placement-host-address", "", "-scheduler-host-address", ""]);
     let process = Process::spawn("daprd", &mut command);
-    process.wait_for_line(0, "dapr initialized. Status: Running.");
+    process.wait_for_line(0, "Internal gRPC server is running");
     process.wait_for_line(0, "Connected to Redis at");
     Sidecar { process, http_port, grpc_port, _folder: folder }
 }

@@ -1,10 +1,12 @@
 //! The whole product, tested from outside: one binary, a module a concern.
 
+mod abuse; // ten thousand bad requests
 mod architecture; // import rows, who names which crate, file lengths, words that may not stand in src
 mod ci_docs; // what docs/ci.md, the Dockerfile and the Kubernetes manifest say works
 mod commands; // list, stop, health
 mod daprd; // in the place where Dapr's CLI looks for daprd
 mod documents; // links of README and docs
+mod doors; // public port, sockets, origins, API rules, lines about calls
 mod dotnet; // what .NET sends, sent without .NET
 mod ghosts; // nothing is written after its caller was told that it was not
 mod go_sdk; // the published Go SDK, and plain HTTP from Go

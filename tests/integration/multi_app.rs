@@ -184,6 +184,32 @@ fn one_app_of_several_is_stopped_with_its_sidecar() {
 }
 
 #[test]
+fn a_whole_run_is_stopped_by_its_file() {
+    let app = "[sh, -c, \"trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.05; done\"]";
+    let yaml = format!(
+        "version: 1\napps:\n- appDirPath: one\n  appID: multi-file-one\n  command: {app}\n\
+         - appDirPath: two\n  appID: multi-file-two\n  command: {app}\n"
+    );
+    let run = Run::new(&yaml, &["one", "two"]);
+    assert_eq!(run.tool(&["stop", "-f", "."]).status.code(), Some(1), "nothing runs yet");
+    let mut process = run.start(&["run", "-f", "."]);
+    eventually("both know their file", || {
+        let rows = ["multi-file-one", "multi-file-two"].map(|app| run.row(app));
+        rows.iter().flatten().filter(|row| row["runTemplatePath"] != "").count() == 2
+    });
+    for app in ["one", "two"] {
+        process.wait_for_line(0, &format!("== APP - multi-file-{app} == up"));
+    }
+    let stopped = run.tool(&["stop", "-f", "dapr.yaml"]);
+    assert!(stopped.status.success(), "{stopped:?}");
+    assert_eq!(process.exit_code(), 0, "{}", process.text());
+    let text = process.text();
+    for app in ["one", "two"] {
+        assert!(text.contains(&format!("== APP - multi-file-{app} == bye\n")), "{text}");
+    }
+}
+
+#[test]
 fn a_second_signal_ends_everything_at_once() {
     let yaml = "version: 1\napps:\n- appDirPath: one\n  appID: multi-deaf\n  \
         command: [sh, -c, \"trap '' TERM INT; echo deaf; while :; do sleep 0.05; done\"]\n";

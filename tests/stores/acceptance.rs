@@ -1,15 +1,16 @@
 //! What Redis accepts and what it refuses: passwords, rights, TLS, memory, roles, other types.
 
-use std::process::Command;
-use std::time::Duration;
+use std::{process::Command, time::Duration};
 
 use outrigger::state_store::{StateStore, StoreError};
 use tokio::time::Instant;
 
-use crate::redis::Server;
-use crate::support::{
-    WriteWith, delete, eventually, is_mismatch, key, prepare, read, set, store_on, store_with,
-    write,
+use crate::{
+    redis::Server,
+    support::{
+        WriteWith, delete, eventually, is_mismatch, key, prepare, read, set, store_on, store_with,
+        write,
+    },
 };
 
 #[tokio::test]

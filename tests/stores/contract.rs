@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use outrigger::state_store::in_memory::InMemoryStore;
-use outrigger::state_store::{ConfiguredStore, StateStore, StoreError};
+use outrigger::state_store::{ConfiguredStore, StateStore, StoreError, in_memory::InMemoryStore};
 
-use crate::redis::Server;
-use crate::support::{
-    WriteWith, delete, etag, eventually, is_mismatch, key, prepare, read, set, store_on, write,
+use crate::{
+    redis::Server,
+    support::{
+        WriteWith, delete, etag, eventually, is_mismatch, key, prepare, read, set, store_on, write,
+    },
 };
 
 async fn keeps_the_contract(store: &ConfiguredStore) {

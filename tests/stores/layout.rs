@@ -2,9 +2,11 @@
 
 use outrigger::state_store::{StateStore, StoreError};
 
-use crate::redis::{Server, View};
-use crate::support::{
-    WriteWith, delete, is_mismatch, key, prepare, read, set, store_on, store_with, write,
+use crate::{
+    redis::{Server, View},
+    support::{
+        WriteWith, delete, is_mismatch, key, prepare, read, set, store_on, store_with, write,
+    },
 };
 
 fn version(view: &mut View, key: &str) -> Option<String> {

@@ -4,8 +4,10 @@ use std::collections::HashMap;
 
 use outrigger::state_store::{StateStore, StoreError, Write};
 
-use crate::redis::{Server, View};
-use crate::support::{WriteWith, delete, prepare, set, store_on};
+use crate::{
+    redis::{Server, View},
+    support::{WriteWith, delete, prepare, set, store_on},
+};
 
 /// What the rules say lies under a key.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,15 +1,15 @@
 //! Redis away, frozen, killed: what callers are told, and that nothing is written behind their back.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use outrigger::state_store::redis::RedisStore;
-use outrigger::state_store::{StateStore, StoreError, Write};
+use outrigger::state_store::{StateStore, StoreError, Write, redis::RedisStore};
 use tokio::time::Instant;
 
-use crate::redis::Server;
-use crate::support::{
-    WriteWith, delete, eventually, key, prepare, read, set, store_on, store_with, write,
+use crate::{
+    redis::Server,
+    support::{
+        WriteWith, delete, eventually, key, prepare, read, set, store_on, store_with, write,
+    },
 };
 
 /// What a caller was told about its key.

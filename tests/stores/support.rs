@@ -1,15 +1,11 @@
 //! Short ways to say what the tests say often.
 
-use std::future::Future;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use outrigger::state_store::redis::RedisStore;
-use outrigger::state_store::redis::health::RedisHealth;
-use outrigger::state_store::redis::settings::RedisSettings;
 use outrigger::state_store::{
     Change, Concurrency, Consistency, Entry, Prepared, StateStore, StoreError, StoredKey, Write,
+    redis::{RedisStore, health::RedisHealth, settings::RedisSettings},
 };
 
 use crate::redis::Server;

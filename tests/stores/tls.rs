@@ -1,13 +1,14 @@
 //! TLS with a private authority, client certificates, and what happens without trust.
 
-use std::path::Path;
-use std::process::Command;
+use std::{path::Path, process::Command};
 
 use outrigger::state_store::{StateStore, StoreError};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
-use crate::redis::{Server, free_port};
-use crate::support::{eventually, key, read, set, store_with, write};
+use crate::{
+    redis::{Server, free_port},
+    support::{eventually, key, read, set, store_with, write},
+};
 
 /// Tells the child of a test that it is one.
 const CHILD: &str = "OUTRIGGER_TEST_TLS_DIRECTORY";

@@ -8,6 +8,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
+use jiff::Timestamp;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -24,12 +25,11 @@ pub struct Line {
 }
 
 impl Line {
-    /// When the sidecar said it, by its own stamp: when it is read depends on who reads.
+    /// When it was said, by the word of who said it: a busy machine may read it later.
     #[track_caller]
-    pub fn told_at(&self) -> jiff::Timestamp {
+    pub fn stamp(&self) -> Timestamp {
         let stamp = self.text.split("time=\"").nth(1).and_then(|rest| rest.split('"').next());
-        let stamp = stamp.and_then(|stamp| stamp.parse().ok());
-        stamp.unwrap_or_else(|| panic!("no time in {}", self.text))
+        stamp.and_then(|stamp| stamp.parse().ok()).expect("a line of the sidecar's log")
     }
 }
 
@@ -158,7 +158,8 @@ fn read(source: impl Read + Send + 'static, lines: Lines) -> JoinHandle<()> {
         let mut bytes = Vec::new();
         while source.read_until(b'\n', &mut bytes).is_ok_and(|length| length > 0) {
             let text = String::from_utf8_lossy(&bytes).trim_end_matches('\n').to_owned();
-            lines.lock().unwrap_or_else(PoisonError::into_inner).push(Line { text });
+            let line = Line { text };
+            lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
             bytes.clear();
         }
     })

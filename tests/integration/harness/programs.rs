@@ -125,8 +125,7 @@ pub fn goes_through_the_quickstarts_own_outage(app: &[String]) {
     assert!(recovered.text.contains("after 8 attempts"), "{recovered:?}");
     // One try in 5 s, as the quickstart shows it.
     let changes = sidecar.said(mark, "changed state from ");
-    let first = retrying.told_at();
-    let beat = |line: &Line| first.duration_until(line.told_at()).as_secs_f64() / 5.0;
+    let beat = |line: &Line| line.stamp().duration_since(retrying.stamp()).as_secs_f64() / 5.0;
     let beats: Vec<_> = changes.iter().map(|line| beat(line).round()).collect();
     assert_eq!(beats, [4.0, 5.0, 5.0, 6.0, 6.0, 7.0, 7.0], "{changes:?}");
 }

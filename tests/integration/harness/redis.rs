@@ -9,15 +9,16 @@ use std::{env, process::Command, time::Duration};
 use nix::sys::signal::Signal;
 use redis::{Client, Connection, FromRedisValue};
 use tempfile::TempDir;
+use tls::Certificates;
 use tokio::time::Instant;
 
 use super::{PATIENCE, canary, ports::free_port, process::Process};
-use tls::Certificates;
 
-/// A redis-server, running or not. It asks for the canary password.
+/// A redis-server, running or not. It asks for the canary password unless told otherwise.
 pub struct Redis {
     /// Its port.
     pub port: u16,
+    password: String,
     folder: TempDir,
     args: Vec<String>,
     certificates: Option<Certificates>,
@@ -43,13 +44,19 @@ impl Redis {
 
     /// Starts one with flags of redis-server.
     pub fn start_with(args: &[&str]) -> Self {
+        Self::start_with_password(canary::PASSWORD, args)
+    }
+
+    /// Starts one with this password, or with none if it is empty, and with flags.
+    pub fn start_with_password(password: &str, args: &[&str]) -> Self {
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
         // Another process may take the port before the server does.
         for _ in 0..5 {
             let folder = tempfile::tempdir().expect("a temporary folder");
-            let args = args.clone();
+            let (args, password) = (args.clone(), password.to_owned());
+            let port = free_port();
             let mut redis =
-                Self { port: free_port(), folder, args, certificates: None, process: None };
+                Self { port, password, folder, args, certificates: None, process: None };
             if redis.try_start() {
                 return redis;
             }
@@ -130,7 +137,11 @@ impl Redis {
     }
 
     fn connect(&self) -> redis::RedisResult<Connection> {
-        let url = format!("redis://:{}@127.0.0.1:{}/", canary::PASSWORD, self.port);
+        let login = match self.password.as_str() {
+            "" => String::new(),
+            password => format!(":{password}@"),
+        };
+        let url = format!("redis://{login}127.0.0.1:{}/", self.port);
         Client::open(url)?.get_connection_with_timeout(Duration::from_secs(2))
     }
 
@@ -151,7 +162,7 @@ impl Redis {
             "--repl-diskless-sync-delay",
             "0",
         ]);
-        command.args(["--requirepass", canary::PASSWORD]).args(&self.args);
+        command.args(["--requirepass", &self.password]).args(&self.args);
         let found = Command::new(&program).arg("--version").output();
         found.unwrap_or_else(|error| panic!("{program}: {error}: run `make test-deps`"));
         let mut process = Process::spawn("redis-server", &mut command);

@@ -35,6 +35,10 @@ pub struct Setup {
     app: Option<Vec<String>>,
     http_port: Option<u16>,
     without_token: bool,
+    /// The app id, if it is not [`APP_ID`].
+    pub app_id: Option<String>,
+    /// The binary, if it is not the one under test.
+    pub program: Option<PathBuf>,
 }
 
 impl Setup {
@@ -82,14 +86,21 @@ impl Setup {
     /// Starts it and waits until it is ready for outbound calls.
     #[track_caller]
     pub fn start(self) -> Sidecar {
+        self.try_start()
+            .unwrap_or_else(|ended| panic!("the sidecar ended:\n{}", ended.process.text()))
+    }
+
+    /// The same; the error is a sidecar that ended instead.
+    pub fn try_start(self) -> Result<Sidecar, Sidecar> {
         // Another process may take a port before the sidecar does.
         for _ in 0..5 {
             let mut sidecar = self.launch();
             if sidecar.becomes_ready() {
-                return sidecar;
+                return Ok(sidecar);
             }
-            let text = sidecar.process.text();
-            assert!(text.to_lowercase().contains("in use"), "the sidecar ended:\n{text}");
+            if !sidecar.process.text().to_lowercase().contains("in use") {
+                return Err(sidecar);
+            }
         }
         panic!("the sidecar found no free port five times in a row");
     }
@@ -113,7 +124,8 @@ impl Setup {
     }
 
     fn command(&self, folder: &Path, http_port: u16, grpc_port: u16) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_outrigger"));
+        let own = Path::new(env!("CARGO_BIN_EXE_outrigger"));
+        let mut command = Command::new(self.program.as_deref().unwrap_or(own));
         command.env_clear();
         for kept in ["PATH", "HOME"] {
             command.envs(std::env::var_os(kept).map(|value| (kept, value)));
@@ -128,7 +140,8 @@ impl Setup {
         } else {
             command.args(["--dapr-listen-addresses", "127.0.0.1"]);
         }
-        command.args(["--app-id", APP_ID, "--log-level", "debug"]);
+        let app_id = self.app_id.as_deref().unwrap_or(APP_ID);
+        command.args(["--app-id", app_id, "--log-level", "debug"]);
         command.arg("--dapr-http-port").arg(http_port.to_string());
         command.arg("--dapr-grpc-port").arg(grpc_port.to_string());
         command.arg("--metrics-port").arg(free_port().to_string());

@@ -1,0 +1,104 @@
+//! Bodies that a handler did not read. What is left of one stands before the next request on its
+//! connection: a little is read and thrown away, as by Go's HTTP server; with more the connection
+//! has to end, and its client has to know.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Version, header};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+
+/// How much is read and thrown away, and for how long.
+const MOST: usize = 256 << 10;
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A request's body in a handler's hands.
+#[derive(Debug)]
+pub struct Lent<B: Body> {
+    body: Option<B>,
+    rest: Option<Arc<Mutex<Option<B>>>>,
+}
+
+/// What a handler leaves of a body.
+#[derive(Debug)]
+pub struct Rest<B> {
+    left: Arc<Mutex<Option<B>>>,
+    /// The client waits for a word before it sends, and was not given it.
+    withheld: bool,
+}
+
+/// Hands out the body of a request, and what is left of it later; `None` where nothing can be left
+/// or where it disturbs nobody.
+pub fn lend<B: Body>(request: Request<B>) -> (Request<Lent<B>>, Option<Rest<B>>) {
+    let nothing_left = request.body().is_end_stream() || request.version() >= Version::HTTP_2;
+    let withheld = request.headers().contains_key(header::EXPECT);
+    let left = (!nothing_left).then(|| Arc::new(Mutex::new(None)));
+    let rest = left.clone().map(|left| Rest { left, withheld });
+    (request.map(|body| Lent { body: Some(body), rest: left }), rest)
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Rest<B> {
+    /// Reads what was left, if anything; false if the connection cannot go on.
+    pub async fn is_done(self) -> bool {
+        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(body) = left else { return true };
+        if self.withheld || body.size_hint().lower() > MOST as u64 {
+            return false;
+        }
+        tokio::time::timeout(PATIENCE, ends_soon(body)).await.unwrap_or(false)
+    }
+}
+
+async fn ends_soon<B: Body<Data = Bytes> + Unpin>(mut body: B) -> bool {
+    let mut read = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return false };
+        read += frame.data_ref().map_or(0, Bytes::len);
+        if read > MOST {
+            return false;
+        }
+    }
+    true
+}
+
+impl<B: Body + Unpin> Body for Lent<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let this = self.get_mut();
+        let Some(body) = &mut this.body else { return Poll::Ready(None) };
+        let frame = ready!(Pin::new(body).poll_frame(cx));
+        if frame.is_none() {
+            this.body = None;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+impl<B: Body> Drop for Lent<B> {
+    fn drop(&mut self) {
+        if let (Some(body), Some(rest)) = (self.body.take(), &self.rest)
+            && !body.is_end_stream()
+        {
+            *rest.lock().unwrap_or_else(PoisonError::into_inner) = Some(body);
+        }
+    }
+}
