@@ -10,16 +10,14 @@ mod words;
 
 use std::{ffi::OsString, path::Path};
 
-use clap::{Arg, Args as _, Command as Flagset, FromArgMatches as _};
-
-use crate::{log::Level, sidecar::options::SidecarOptions};
-
 pub use checks::OptionsError;
+use clap::{Arg, Args as _, Command as Flagset, FromArgMatches as _};
+use flags::Flags;
 pub use scope::Notes;
 pub use tools::{Install, ListFormat, Tool};
-
-use flags::Flags;
 use words::{Grammar, Positional};
+
+use crate::{log::Level, sidecar::options::SidecarOptions};
 
 /// The name under which this program behaves leniently, because somebody put it in daprd's place.
 const DAPRD: &str = "daprd";

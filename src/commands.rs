@@ -18,15 +18,15 @@ use std::{
     io::{self, IsTerminal as _, Write as _},
 };
 
+use run::App;
+use signals::Signals;
+
 use crate::{
     cli::{CliError, Command, Launch, LogSettings, Notes, Tool},
     log::{self, Level, LogFileError, LogGuard, LogOptions, Output},
     sidecar::options::SidecarOptions,
     version::{DAPR_VERSION, OUTRIGGER_VERSION},
 };
-
-use run::App;
-use signals::Signals;
 
 /// What a process ends with.
 pub type ExitCode = u8;

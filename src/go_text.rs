@@ -2,9 +2,7 @@
 //!
 //! They stand in log lines, error messages and resource files, and people match on them.
 
-use std::fmt;
-use std::fmt::Write as _;
-use std::time::Duration;
+use std::{fmt, fmt::Write as _, time::Duration};
 
 #[cfg(test)]
 mod tests;

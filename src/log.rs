@@ -17,11 +17,10 @@ use std::{
     time::Duration,
 };
 
-use tracing_subscriber::{Registry, layer::SubscriberExt as _};
-
 use format::{Format, Formatter};
 use layer::LogLayer;
 use queue::{Lines, Writer};
+use tracing_subscriber::{Registry, layer::SubscriberExt as _};
 
 /// How long the end of the program waits for a blocked output.
 const LAST_LINES_WAIT: Duration = Duration::from_secs(1);

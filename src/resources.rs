@@ -4,15 +4,21 @@
 //! together. After this nothing can fail because of a name or a format. Strict, a file that says
 //! something that cannot be meant ends the start; lenient, the log says so where daprd goes on.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
-use crate::nearest::did_you_mean;
-use crate::resiliency::catalog::PolicyCatalog;
-use crate::resources::component::Components;
-use crate::resources::report::Report;
-use crate::resources::resiliency::{Reach, Resiliency};
-use crate::resources::resolve::Sources;
+use crate::{
+    nearest::did_you_mean,
+    resiliency::catalog::PolicyCatalog,
+    resources::{
+        component::Components,
+        report::Report,
+        resiliency::{Reach, Resiliency},
+        resolve::Sources,
+    },
+};
 
 mod api_rules;
 mod component;
@@ -34,12 +40,14 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
-pub use crate::resources::api_rules::ApiRules;
-pub use crate::resources::component::{Component, StoreSettings};
-pub use crate::resources::configuration::{ApiLogging, Configuration, Feature};
-pub use crate::resources::error::{LoadErrors, Place, Problem};
-pub use crate::resources::report::{Level, Notice};
-pub use crate::resources::yaml::Position;
+pub use crate::resources::{
+    api_rules::ApiRules,
+    component::{Component, StoreSettings},
+    configuration::{ApiLogging, Configuration, Feature},
+    error::{LoadErrors, Place, Problem},
+    report::{Level, Notice},
+    yaml::Position,
+};
 
 /// What to read, and for whom.
 pub struct LoadOptions<'a> {

@@ -6,8 +6,7 @@ use std::future::Future;
 
 use bytes::Bytes;
 
-use self::in_memory::InMemoryStore;
-use self::redis::RedisStore;
+use self::{in_memory::InMemoryStore, redis::RedisStore};
 
 pub mod in_memory;
 pub mod redis;

@@ -2,18 +2,17 @@
 
 use std::{num::TryFromIntError, path::PathBuf, time::Duration};
 
+use super::{
+    Lookup, Typed,
+    go_flag::{parse_bool, split_list},
+    quantity, scope,
+};
 use crate::{
     edge::token::ApiToken,
     go_text::{atoi, parse_duration},
     http::cors::Cors,
     log::Level,
     sidecar::options::{AppChannel, AppProtocol, SidecarOptions},
-};
-
-use super::{
-    Lookup, Typed,
-    go_flag::{parse_bool, split_list},
-    quantity, scope,
 };
 
 const DEFAULT_GRACE_SECONDS: u64 = 5;

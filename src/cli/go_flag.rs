@@ -2,9 +2,8 @@
 
 use clap::Arg;
 
-use crate::go_text::{parse_duration, quote};
-
 use super::CliError;
+use crate::go_text::{parse_duration, quote};
 
 /// The value name that marks a flag whose value may be left out and never is the next word.
 pub(super) const BOOL: &str = "BOOL";

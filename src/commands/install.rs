@@ -8,9 +8,8 @@ use std::{
     process,
 };
 
-use crate::cli::Install;
-
 use super::{ExitCode, FAILED, SUCCESS, complain, print};
+use crate::cli::Install;
 
 /// What tells this program's files, whatever their version, from others.
 #[used]

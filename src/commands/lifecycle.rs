@@ -5,15 +5,14 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use tokio::time::sleep;
 
+use super::{
+    ExitCode, FAILED, SUCCESS,
+    signals::{self, Signals},
+};
 use crate::{
     api::metadata::ShutdownRequest,
     resources::{LoadErrors, ProcessEnvironment},
     sidecar::{self, Running, ShutdownOutcome, StartError, options::SidecarOptions},
-};
-
-use super::{
-    ExitCode, FAILED, SUCCESS,
-    signals::{self, Signals},
 };
 
 /// How long the answer to a forced shutdown has to reach its caller.

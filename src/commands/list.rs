@@ -3,12 +3,11 @@
 use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
 
-use crate::cli::ListFormat;
-
 use super::{
     ExitCode, SUCCESS, print,
     processes::{self, SidecarProcess},
 };
+use crate::cli::ListFormat;
 
 /// How much of a command the table shows.
 const COMMAND_WIDTH: usize = 20;

@@ -12,9 +12,8 @@ use std::{
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::cli::{self, Command, Launch};
-
 use super::http_client::{self, Request};
+use crate::cli::{self, Command, Launch};
 
 /// How long a sidecar may take to tell about itself.
 const PATIENCE: Duration = Duration::from_secs(1);

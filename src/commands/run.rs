@@ -4,18 +4,17 @@ use std::{ffi::OsString, process};
 
 use nix::sys::signal::Signal;
 
-use crate::{
-    api::metadata::ShutdownRequest,
-    app_process::AppProcess,
-    log::queue::Lines,
-    sidecar::{Running, options::SidecarOptions},
-};
-
 use super::{
     ExitCode, FAILED, SUCCESS,
     lifecycle::{self, Ending, abandon},
     processes::GRPC_PORT,
     signals::Signals,
+};
+use crate::{
+    api::metadata::ShutdownRequest,
+    app_process::AppProcess,
+    log::queue::Lines,
+    sidecar::{Running, options::SidecarOptions},
 };
 
 /// What `run` needs besides a sidecar's options.

@@ -11,17 +11,15 @@ mod plan;
 use std::io::{self, IsTerminal as _};
 
 use nix::sys::signal::Signal;
+use pair::{Origin, Pair};
+use plan::Plan;
 use tokio::{sync::watch, task::JoinSet};
 
+use super::{ExitCode, FAILED, SUCCESS, lifecycle, signals::Signals};
 use crate::{
     log::{LogGuard, queue::Lines},
     resources::{ProcessEnvironment, run_file},
 };
-
-use super::{ExitCode, FAILED, SUCCESS, lifecycle, signals::Signals};
-
-use pair::{Origin, Pair};
-use plan::Plan;
 
 /// Runs the apps of a file; the exit code of the first of them that failed.
 pub(super) fn run(path: &str) -> ExitCode {

@@ -1,8 +1,7 @@
 //! Being a sidecar until a signal or the Shutdown API ends it.
 
-use crate::sidecar::options::SidecarOptions;
-
 use super::{ExitCode, lifecycle, signals::Signals};
+use crate::sidecar::options::SidecarOptions;
 
 /// Serves until the end; the exit code.
 pub(super) async fn serve(options: &SidecarOptions, mut signals: Signals) -> ExitCode {

@@ -8,12 +8,11 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::resources::run_file;
-
 use super::{
     ExitCode, FAILED, SUCCESS, complain, print,
     processes::{self, SidecarProcess},
 };
+use crate::resources::run_file;
 
 /// Asks the sidecars of these apps to end; fails if one was not found or could not be asked.
 pub(super) fn stop_apps(app_ids: &[String]) -> ExitCode {

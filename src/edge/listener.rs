@@ -17,14 +17,13 @@ use http::{Request, Response};
 use http_body::Body;
 use hyper::{body::Incoming, service::Service};
 use socket2::{Domain, Protocol, Type};
+use unix::SocketFile;
 
 use crate::edge::{
     connection::{self, Wire},
     drain::Drain,
     stream::Stream,
 };
-
-use unix::SocketFile;
 
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 1024;

@@ -4,9 +4,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-use super::LOG_TARGET;
-use super::circuit::{Circuit, CircuitSettings, Generation, Rejected, State, Transition};
-use super::fault::Outcome;
+use super::{
+    LOG_TARGET,
+    circuit::{Circuit, CircuitSettings, Generation, Rejected, State, Transition},
+    fault::Outcome,
+};
 use crate::go_text;
 
 #[cfg(test)]

@@ -1,13 +1,19 @@
 //! For tests: the log lines written by the current thread.
 
-use std::fmt;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::{
+    fmt,
+    sync::{Arc, LazyLock, Mutex},
+};
 
-use tracing::field::{Field, Visit};
-use tracing::subscriber::DefaultGuard;
-use tracing::{Dispatch, Event, Subscriber};
-use tracing_subscriber::Layer;
-use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing::{
+    Dispatch, Event, Subscriber,
+    field::{Field, Visit},
+    subscriber::DefaultGuard,
+};
+use tracing_subscriber::{
+    Layer,
+    layer::{Context, SubscriberExt},
+};
 
 /// Collects lines until it is dropped.
 pub(super) struct CapturedLog {

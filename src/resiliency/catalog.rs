@@ -1,14 +1,13 @@
 //! Which policy a target has. Every name is resolved once, when the catalog is made.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use super::breaker::Breaker;
-use super::circuit::CircuitSettings;
-use super::policy::Policy;
-use super::retry::RetryPolicy;
+use super::{breaker::Breaker, circuit::CircuitSettings, policy::Policy, retry::RetryPolicy};
 use crate::nearest::nearest;
 
 #[cfg(test)]

@@ -3,13 +3,11 @@
 //! No lock, no clock, no waiting: every step is told what time it is, and hands back the change
 //! of state it made, so that the caller can log it when no lock is held any more.
 
-use std::fmt;
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use tokio::time::Instant;
 
-use super::fault::Outcome;
-use super::trip::TripRule;
+use super::{fault::Outcome, trip::TripRule};
 
 #[cfg(test)]
 mod tests;

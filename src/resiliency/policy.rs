@@ -1,14 +1,15 @@
 //! A target's policy: retry around circuit breaker around timeout around an attempt.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, timeout_at};
 
-use super::breaker::Breaker;
-use super::circuit::Rejected;
-use super::fault::{Classify, Outcome, Retry};
-use super::retry::{Retries, RetryPolicy};
+use super::{
+    breaker::Breaker,
+    circuit::Rejected,
+    fault::{Classify, Outcome, Retry},
+    retry::{Retries, RetryPolicy},
+};
 use crate::call::Call;
 
 #[cfg(test)]

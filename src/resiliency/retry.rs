@@ -2,12 +2,13 @@
 
 use tokio::time::Instant;
 
-use super::LOG_TARGET;
-use super::backoff::{Backoff, Pauses};
-use super::fault::Classify;
-use super::policy::PolicyError;
-use crate::call::Call;
-use crate::go_text;
+use super::{
+    LOG_TARGET,
+    backoff::{Backoff, Pauses},
+    fault::Classify,
+    policy::PolicyError,
+};
+use crate::{call::Call, go_text};
 
 /// How failed attempts are to be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,13 +2,16 @@
 //!
 //! It is compiled once and evaluated on failures only, in one environment that all rules share.
 
-use std::fmt;
-use std::sync::{Arc, LazyLock};
+use std::{
+    fmt,
+    sync::{Arc, LazyLock},
+};
 
-use cel::common::types::CelInt;
-use cel::common::value::CowVal;
-use cel::context::VariableResolver;
-use cel::{Context, Env, Program, Value};
+use cel::{
+    Context, Env, Program, Value,
+    common::{types::CelInt, value::CowVal},
+    context::VariableResolver,
+};
 
 use super::circuit::Counts;
 

@@ -1,8 +1,12 @@
 //! `spec.api` of a Configuration: which parts of the API are open, for each protocol.
 
-use crate::edge::access::{Access, ApiName};
-use crate::resources::fields::{Field, Fields, Findings};
-use crate::resources::report::Report;
+use crate::{
+    edge::access::{Access, ApiName},
+    resources::{
+        fields::{Field, Fields, Findings},
+        report::Report,
+    },
+};
 
 /// The rules of each protocol.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

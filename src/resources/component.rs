@@ -1,17 +1,21 @@
 //! Components: which documents become stores, and with what settings.
 
-use crate::api::key::KeyPrefix;
-use crate::nearest::{did_you_mean, listed};
-use crate::resources::configuration::Configuration;
-use crate::resources::document::Document;
-use crate::resources::error::Place;
-use crate::resources::kinds::{self, Category, Kind};
-use crate::resources::manifest::{Identity, Manifest, Stage};
-use crate::resources::report::{Level, Report};
-use crate::resources::resolve::{Settings, Sources};
-use crate::resources::secrets::{SecretStore, Values};
-use crate::resources::store::load_store;
-use crate::state_store::redis::settings::RedisSettings;
+use crate::{
+    api::key::KeyPrefix,
+    nearest::{did_you_mean, listed},
+    resources::{
+        configuration::Configuration,
+        document::Document,
+        error::Place,
+        kinds::{self, Category, Kind},
+        manifest::{Identity, Manifest, Stage},
+        report::{Level, Report},
+        resolve::{Settings, Sources},
+        secrets::{SecretStore, Values},
+        store::load_store,
+    },
+    state_store::redis::settings::RedisSettings,
+};
 
 /// A state store that is to be opened.
 #[derive(Clone, Debug)]

@@ -1,16 +1,20 @@
 //! The file that `--config` names: how the sidecar itself behaves.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
-use crate::resources::Environment;
-use crate::resources::api_rules::{self, ApiRules};
-use crate::resources::document::reason;
-use crate::resources::error::{Place, Problem};
-use crate::resources::expand::expand;
-use crate::resources::fields::{Field, Fields, Findings, Letters, Quoting, Text};
-use crate::resources::report::{Level, Report};
-use crate::resources::yaml::{self, Malformed};
+use crate::resources::{
+    Environment,
+    api_rules::{self, ApiRules},
+    document::reason,
+    error::{Place, Problem},
+    expand::expand,
+    fields::{Field, Fields, Findings, Letters, Quoting, Text},
+    report::{Level, Report},
+    yaml::{self, Malformed},
+};
 
 /// The rate daprd samples at where none is given. It is so small that no trace is kept, but not
 /// zero: answers carry trace headers.

@@ -1,14 +1,17 @@
 //! From folders to documents: which files are read, what kind each document is, whose it is.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
-use crate::resources::error::{Place, Problem};
-use crate::resources::fields::{Field, Findings, Letters, Quoting, Text};
-use crate::resources::kinds::{self, API_VERSION, Kind};
-use crate::resources::report::{Level, Report};
-use crate::resources::yaml::{self, Node, Position};
+use crate::resources::{
+    error::{Place, Problem},
+    fields::{Field, Findings, Letters, Quoting, Text},
+    kinds::{self, API_VERSION, Kind},
+    report::{Level, Report},
+    yaml::{self, Node, Position},
+};
 
 /// A document of a kind that is served.
 pub struct Document {

@@ -1,7 +1,9 @@
 //! What is wrong with resources, said so that the reader can mend it without searching.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use crate::resources::yaml::Position;
 

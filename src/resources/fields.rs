@@ -2,9 +2,13 @@
 
 use std::path::Path;
 
-use crate::nearest::{did_you_mean, listed};
-use crate::resources::error::{Place, Problem};
-use crate::resources::yaml::{Entry, Node, Position, Value};
+use crate::{
+    nearest::{did_you_mean, listed},
+    resources::{
+        error::{Place, Problem},
+        yaml::{Entry, Node, Position, Value},
+    },
+};
 
 /// What was found wrong in one document.
 pub struct Findings<'a> {

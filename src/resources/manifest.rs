@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::go_text;
-use crate::resources::document::{Document, refuse_shape};
-use crate::resources::error::Place;
-use crate::resources::fields::{Field, Fields, Findings, Letters, Quoting, Text, as_boolean};
-use crate::resources::kinds::Kind;
-use crate::resources::report::{Level, Notice, Report};
-use crate::resources::yaml::{Node, Value};
+use crate::{
+    go_text,
+    resources::{
+        document::{Document, refuse_shape},
+        error::Place,
+        fields::{Field, Fields, Findings, Letters, Quoting, Text, as_boolean},
+        kinds::Kind,
+        report::{Level, Notice, Report},
+        yaml::{Node, Value},
+    },
+};
 
 /// What Kubernetes may put into `metadata`.
 const OBJECT_FIELDS: [&str; 13] = [

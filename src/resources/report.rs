@@ -1,7 +1,9 @@
 //! Collects what the loading has to say: what ends the start, and what is only logged.
 
-use crate::resources::Strictness;
-use crate::resources::error::{Place, Problem};
+use crate::resources::{
+    Strictness,
+    error::{Place, Problem},
+};
 
 /// The scope of most of the runtime's lines.
 pub const RUNTIME: &str = "dapr.runtime";

@@ -1,15 +1,17 @@
 //! Resiliency resources: policies, what they apply to, and what of that cannot be meant.
 
-use crate::nearest::listed;
-use crate::resiliency::catalog::Definitions;
-use crate::resources::document::{Document, refuse_shape};
-use crate::resources::error::Place;
-use crate::resources::fields::{Field, Findings, Letters, Quoting};
-use crate::resources::kinds::Kind;
-use crate::resources::report::{Level, Report};
-use crate::resources::resiliency::ledger::Ledger;
-use crate::resources::resiliency::policies::Policies;
-use crate::resources::resiliency::targets::Targets;
+use crate::{
+    nearest::listed,
+    resiliency::catalog::Definitions,
+    resources::{
+        document::{Document, refuse_shape},
+        error::Place,
+        fields::{Field, Findings, Letters, Quoting},
+        kinds::Kind,
+        report::{Level, Report},
+        resiliency::{ledger::Ledger, policies::Policies, targets::Targets},
+    },
+};
 
 mod ledger;
 mod matching;

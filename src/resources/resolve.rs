@@ -2,12 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::nearest::{did_you_mean, listed};
-use crate::resources::Environment;
-use crate::resources::error::Place;
-use crate::resources::manifest::{Manifest, Source, Stage};
-use crate::resources::report::{Level, Report};
-use crate::resources::secrets::{SecretStore, is_own_setting};
+use crate::{
+    nearest::{did_you_mean, listed},
+    resources::{
+        Environment,
+        error::Place,
+        manifest::{Manifest, Source, Stage},
+        report::{Level, Report},
+        secrets::{SecretStore, is_own_setting},
+    },
+};
 
 /// A setting with its value. It has no `Debug`: the value may be a secret.
 pub struct Setting {

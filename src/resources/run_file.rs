@@ -1,15 +1,19 @@
 //! The file of a run of several apps, `dapr.yaml`: which apps, where, and their sidecars' flags.
 
-use std::collections::BTreeSet;
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
-use std::{env, fs};
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
 
-use crate::resources::Environment;
-use crate::resources::document::reason;
-use crate::resources::error::{LoadErrors, Place, Problem};
-use crate::resources::fields::{Field, Findings, Letters, Quoting};
-use crate::resources::yaml::{self, Malformed, Position};
+use crate::resources::{
+    Environment,
+    document::reason,
+    error::{LoadErrors, Place, Problem},
+    fields::{Field, Findings, Letters, Quoting},
+    yaml::{self, Malformed, Position},
+};
 
 mod app;
 mod settings;

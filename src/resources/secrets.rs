@@ -1,13 +1,10 @@
 //! The secret stores that components may refer to: the environment and a JSON file.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
+use std::{collections::BTreeMap, fs, path::Path};
 
 use serde_json::Value;
 
-use crate::resources::Environment;
-use crate::resources::document::reason;
+use crate::resources::{Environment, document::reason};
 
 /// Where a component's secrets are. It has no `Debug`: it holds them.
 pub enum SecretStore {

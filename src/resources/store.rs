@@ -1,14 +1,18 @@
 //! A state store's component: what kind of store it is, its keys' prefix, its settings.
 
-use crate::api::key::KeyPrefix;
-use crate::nearest::{did_you_mean, listed};
-use crate::resources::component::{Component, StoreSettings};
-use crate::resources::document::Document;
-use crate::resources::kinds::{self, STATE_STORES};
-use crate::resources::manifest::{Identity, Manifest, Source, Stage};
-use crate::resources::report::{Level, Report};
-use crate::resources::resolve::{Settings, Sources};
-use crate::state_store::redis::settings::{RedisSettings, Weight};
+use crate::{
+    api::key::KeyPrefix,
+    nearest::{did_you_mean, listed},
+    resources::{
+        component::{Component, StoreSettings},
+        document::Document,
+        kinds::{self, STATE_STORES},
+        manifest::{Identity, Manifest, Source, Stage},
+        report::{Level, Report},
+        resolve::{Settings, Sources},
+    },
+    state_store::redis::settings::{RedisSettings, Weight},
+};
 
 /// Reads a store; `None` if it cannot be loaded, which then was said.
 pub fn load_store(

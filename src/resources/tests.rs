@@ -1,8 +1,6 @@
 //! What each kind of file leads to, strict and lenient, with the exact texts.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::PathBuf;
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use crate::resources::{Level, LoadErrors, LoadOptions, Resources, Strictness, load};
 

@@ -3,24 +3,30 @@
 //! Only this room names fred. Deliberately absent: retries. A try ends once, and says whether the
 //! command may have been carried out.
 
-use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::{
+    fmt,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
 
-use fred::error::Error;
-use fred::interfaces::{HashesInterface, KeysInterface};
-use fred::types::Value;
+use fred::{
+    error::Error,
+    interfaces::{HashesInterface, KeysInterface},
+    types::Value,
+};
 use futures_util::stream::{FuturesOrdered, StreamExt};
 use tokio::time::{Instant, timeout_at};
 
-use self::config::Dial;
-use self::connection::{Connection, Lane, Task};
-use self::health::RedisHealth;
-use self::pump::Confirm;
-use self::queue::{Ticket, Unheard};
-use self::replicas::Count;
-use self::reply::{Scope, TIMED_OUT, Verdict};
-use self::settings::RedisSettings;
+use self::{
+    config::Dial,
+    connection::{Connection, Lane, Task},
+    health::RedisHealth,
+    pump::Confirm,
+    queue::{Ticket, Unheard},
+    replicas::Count,
+    reply::{Scope, TIMED_OUT, Verdict},
+    settings::RedisSettings,
+};
 use super::{
     Change, Concurrency, Condition, Consistency, Entry, Expected, Prepared, PreparedChange,
     StateStore, StoreError, StoredKey, Ttl, Write,

@@ -18,11 +18,6 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::{
-    app_process::{AppProcess, Destination, Program},
-    resources::run_file::{AppRun, LogDestination},
-};
-
 use super::{
     super::{
         ExitCode,
@@ -31,6 +26,10 @@ use super::{
     },
     Console,
     plan::Plan,
+};
+use crate::{
+    app_process::{AppProcess, Destination, Program},
+    resources::run_file::{AppRun, LogDestination},
 };
 
 /// How long a sidecar may take to start.

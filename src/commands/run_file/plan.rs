@@ -6,13 +6,12 @@ use std::{
     net::{Ipv4Addr, TcpListener},
 };
 
+use super::super::run::ApiPorts;
 use crate::{
     cli::{self, CliError, Command},
     resources::run_file::{AppRun, RunFile},
     sidecar::options::SidecarOptions,
 };
-
-use super::super::run::ApiPorts;
 
 /// An app and the sidecar it will have.
 pub(super) struct Plan {

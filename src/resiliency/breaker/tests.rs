@@ -1,9 +1,10 @@
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
 
 use super::*;
-use crate::resiliency::captured_log::CapturedLog;
-use crate::resiliency::trip::TripRule;
+use crate::resiliency::{captured_log::CapturedLog, trip::TripRule};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -1,6 +1,5 @@
 use super::*;
-use crate::resiliency::backoff::Backoff;
-use crate::resiliency::trip::TripRule;
+use crate::resiliency::{backoff::Backoff, trip::TripRule};
 
 fn seconds(seconds: u64) -> Option<Duration> {
     Some(Duration::from_secs(seconds))

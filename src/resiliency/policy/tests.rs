@@ -1,17 +1,16 @@
-use std::cell::RefCell;
-use std::fmt;
-use std::future::pending;
-use std::pin::pin;
+use std::{cell::RefCell, fmt, future::pending, pin::pin};
 
 use futures_util::FutureExt;
 use tokio::time::sleep;
 
 use super::*;
-use crate::resiliency::backoff::Backoff;
-use crate::resiliency::captured_log::CapturedLog;
-use crate::resiliency::circuit::{CircuitSettings, State};
-use crate::resiliency::fault::Fault;
-use crate::resiliency::trip::TripRule;
+use crate::resiliency::{
+    backoff::Backoff,
+    captured_log::CapturedLog,
+    circuit::{CircuitSettings, State},
+    fault::Fault,
+    trip::TripRule,
+};
 
 mod composition;
 mod single;

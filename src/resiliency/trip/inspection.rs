@@ -3,11 +3,12 @@
 //! CEL finds both only when it evaluates that part, which for a trip rule is during the outage it
 //! was written for. So every part is tried out once on sample counts when the rule is compiled.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
-use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedEntryExpr, IdedExpr, LiteralValue};
-use cel::{Context, Env, ExecutionError, Program, Value};
+use cel::{
+    Context, Env, ExecutionError, Program, Value,
+    common::ast::{CallExpr, EntryExpr, Expr, IdedEntryExpr, IdedExpr, LiteralValue},
+};
 
 use super::Counts;
 

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::resources::error::Place;
-use crate::resources::report::Report;
+use crate::resources::{error::Place, report::Report};
 
 /// Every name given so far, and by whom.
 #[derive(Default)]

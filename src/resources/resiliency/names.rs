@@ -2,13 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use crate::nearest::did_you_mean;
-use crate::resiliency::catalog::{Definitions, OutboundTarget};
-use crate::resources::error::Place;
-use crate::resources::fields::Text;
-use crate::resources::report::Report;
-use crate::resources::resiliency::ledger::{Ledger, Subject};
-use crate::resources::resiliency::targets::{ComponentTarget, PolicyNames, Target, Targets};
+use crate::{
+    nearest::did_you_mean,
+    resiliency::catalog::{Definitions, OutboundTarget},
+    resources::{
+        error::Place,
+        fields::Text,
+        report::Report,
+        resiliency::{
+            ledger::{Ledger, Subject},
+            targets::{ComponentTarget, PolicyNames, Target, Targets},
+        },
+    },
+};
 
 /// What a resource reaches, for who wants to know why a component has no policies.
 pub struct Reach {

@@ -2,19 +2,27 @@
 
 use std::time::Duration;
 
-use crate::go_text::{self, GoDuration};
-use crate::nearest::{did_you_mean, listed};
-use crate::resiliency::backoff::Backoff;
-use crate::resiliency::catalog::Definitions;
-use crate::resiliency::circuit::CircuitSettings;
-use crate::resiliency::retry::RetryPolicy;
-use crate::resiliency::trip::{TripRule, TripRuleError};
-use crate::resources::error::Place;
-use crate::resources::fields::{Fields, Findings, Integer, Named, Text};
-use crate::resources::report::Report;
-use crate::resources::resiliency::Decoding;
-use crate::resources::resiliency::ledger::{Ledger, Subject};
-use crate::resources::resiliency::matching;
+use crate::{
+    go_text::{self, GoDuration},
+    nearest::{did_you_mean, listed},
+    resiliency::{
+        backoff::Backoff,
+        catalog::Definitions,
+        circuit::CircuitSettings,
+        retry::RetryPolicy,
+        trip::{TripRule, TripRuleError},
+    },
+    resources::{
+        error::Place,
+        fields::{Fields, Findings, Integer, Named, Text},
+        report::Report,
+        resiliency::{
+            Decoding,
+            ledger::{Ledger, Subject},
+            matching,
+        },
+    },
+};
 
 /// The only one of daprd's own policies that a component target can sensibly name.
 const SERVICE_RETRIES: &str = "DaprBuiltInServiceRetries";

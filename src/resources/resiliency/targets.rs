@@ -1,10 +1,14 @@
 //! `spec.targets`: what policies apply to, as written.
 
-use crate::nearest::{did_you_mean, listed};
-use crate::resources::error::Place;
-use crate::resources::fields::{Fields, Findings, Integer, Named, Text};
-use crate::resources::report::Report;
-use crate::resources::resiliency::Decoding;
+use crate::{
+    nearest::{did_you_mean, listed},
+    resources::{
+        error::Place,
+        fields::{Fields, Findings, Integer, Named, Text},
+        report::Report,
+        resiliency::Decoding,
+    },
+};
 
 const BREAKER_SCOPES: [&str; 3] = ["type", "id", "both"];
 

@@ -1,13 +1,19 @@
 //! One app of a run file: its own settings over the common ones, and the paths it ends up with.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
-use crate::resources::Environment;
-use crate::resources::error::{Place, Problem};
-use crate::resources::fields::{Field, Fields, Findings};
-use crate::resources::run_file::settings::{self, Kind, Settings};
-use crate::resources::run_file::{AppRun, LogDestination};
+use crate::resources::{
+    Environment,
+    error::{Place, Problem},
+    fields::{Field, Fields, Findings},
+    run_file::{
+        AppRun, LogDestination,
+        settings::{self, Kind, Settings},
+    },
+};
 
 /// Settings of an app that are flags of its sidecar.
 const FLAGS: &[(&str, &str, Kind)] = &[

@@ -1,12 +1,18 @@
 //! The settings that `common` and each app of a run file share.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
-use crate::nearest::did_you_mean;
-use crate::resources::error::Problem;
-use crate::resources::fields::{Fields, Findings};
-use crate::resources::run_file::LogDestination;
+use crate::{
+    nearest::did_you_mean,
+    resources::{
+        error::Problem,
+        fields::{Fields, Findings},
+        run_file::LogDestination,
+    },
+};
 
 /// What a setting's value is.
 #[derive(Clone, Copy)]

@@ -1,6 +1,8 @@
 use super::*;
-use crate::edge::access::{Access, ApiName};
-use crate::resources::{ApiLogging, Configuration};
+use crate::{
+    edge::access::{Access, ApiName},
+    resources::{ApiLogging, Configuration},
+};
 
 fn of(texts: &[&str]) -> Case {
     texts.iter().fold(Case::new().file("s.yaml", STORE), |case, text| case.config(text))

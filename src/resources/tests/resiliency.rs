@@ -1,8 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::resiliency::backoff::Backoff;
-use crate::resiliency::retry::RetryPolicy;
+use crate::resiliency::{backoff::Backoff, retry::RetryPolicy};
 
 fn with_store(spec: &str) -> Case {
     Case::of(&resiliency(spec)).file("s.yaml", STORE)

@@ -1,11 +1,9 @@
 //! The files in `resources/`, as a user gets them.
 
-use std::path::Path;
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use super::*;
-use crate::resiliency::backoff::Backoff;
-use crate::resiliency::retry::RetryPolicy;
+use crate::resiliency::{backoff::Backoff, retry::RetryPolicy};
 
 #[test]
 fn the_shipped_resources_load_without_a_word_of_warning() {

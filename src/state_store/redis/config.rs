@@ -1,15 +1,13 @@
 //! fred's settings: everything it would do by itself is switched off.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use fred::clients::Client;
-use fred::types::config::{
-    Config, ConnectionConfig, PerformanceConfig, Server, ServerConfig, TcpConfig,
+use fred::{
+    clients::Client,
+    types::config::{Config, ConnectionConfig, PerformanceConfig, Server, ServerConfig, TcpConfig},
 };
 
-use super::settings::RedisSettings;
-use super::tls;
+use super::{settings::RedisSettings, tls};
 
 /// What one lane needs to connect.
 #[derive(Clone, Debug)]

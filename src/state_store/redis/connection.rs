@@ -3,23 +3,23 @@
 //! A fred client lives exactly as long as one connection. fred's own retries, queue and reconnects
 //! are off: they would send a command whose caller was told that it failed.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use fred::clients::Client;
-use fred::error::Error;
-use fred::interfaces::ClientLike;
-use fred::types::Value;
-use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use fred::{clients::Client, error::Error, interfaces::ClientLike, types::Value};
+use tokio::{
+    sync::{Notify, Semaphore, SemaphorePermit, watch},
+    task::JoinHandle,
+    time::{Instant, sleep, sleep_until, timeout},
+};
 
-use super::config::{self, Dial};
-use super::health::Reporter;
-use super::pump::{Confirm, pump};
-use super::queue::Queue;
-use super::replicas::Replicas;
-use super::reply;
+use super::{
+    config::{self, Dial},
+    health::Reporter,
+    pump::{Confirm, pump},
+    queue::Queue,
+    replicas::Replicas,
+    reply,
+};
 
 /// How many reads may be on the wire at once.
 pub(super) const READS: usize = 128;

@@ -1,7 +1,9 @@
 //! What the connections of one component are doing, told once however many threads have one.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use crate::state_store::Condition;
 
@@ -163,8 +165,10 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use tracing::field::{Field, Visit};
-    use tracing::{Event, Subscriber};
+    use tracing::{
+        Event, Subscriber,
+        field::{Field, Visit},
+    };
     use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
     use super::*;

@@ -1,22 +1,23 @@
 //! Hands what waits in a lane's queue to its connection, in batches of one script call each.
 
-use std::convert::Infallible;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use fred::clients::Client;
-use fred::error::{Error, ErrorKind};
-use fred::interfaces::{LuaInterface, ServerInterface};
-use fred::types::Value;
-use futures_util::StreamExt;
-use futures_util::stream::FuturesOrdered;
+use fred::{
+    clients::Client,
+    error::{Error, ErrorKind},
+    interfaces::{LuaInterface, ServerInterface},
+    types::Value,
+};
+use futures_util::{StreamExt, stream::FuturesOrdered};
 
-use super::connection::Lane;
-use super::queue::Batch;
-use super::replicas::Count;
-use super::reply::{self, Scope, Verdict};
-use super::scripts::{self, WRITE, WRITE_SHA};
-use super::watchdog::OnWire;
+use super::{
+    connection::Lane,
+    queue::Batch,
+    replicas::Count,
+    reply::{self, Scope, Verdict},
+    scripts::{self, WRITE, WRITE_SHA},
+    watchdog::OnWire,
+};
 
 /// How many batches may be on the wire at once: what comes later can still be taken back.
 const BATCHES: usize = 4;

@@ -3,14 +3,17 @@
 //! Every write waits here until a batch takes it. Whose caller was answered or left is taken out
 //! and never sent; what a batch took was handed to the connection and may be carried out.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
-use tokio::sync::{Notify, oneshot};
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::{Instant, timeout_at},
+};
 
-use super::reply::Verdict;
-use super::watchdog::Pulse;
+use super::{reply::Verdict, watchdog::Pulse};
 use crate::state_store::{Prepared, PreparedChange};
 
 #[cfg(test)]

@@ -1,19 +1,17 @@
 //! How many replicas the server has: what strong consistency waits for.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
-use fred::clients::Client;
-use fred::error::Error;
-use fred::interfaces::ClientLike;
-use fred::types::InfoKind;
-use tokio::sync::OnceCell;
-use tokio::time::Instant;
+use fred::{clients::Client, error::Error, interfaces::ClientLike, types::InfoKind};
+use tokio::{sync::OnceCell, time::Instant};
 
-use super::pump;
-use super::watchdog::Pulse;
+use super::{pump, watchdog::Pulse};
 
 /// How old a count may be before it is asked for again.
 const FRESH: Duration = Duration::from_secs(5);

@@ -1,7 +1,9 @@
 //! What Redis and fred say, and what it means.
 
-use fred::error::{Error, ErrorKind};
-use fred::types::{Map, Value};
+use fred::{
+    error::{Error, ErrorKind},
+    types::{Map, Value},
+};
 
 use crate::state_store::{Entry, Outage, Prepared, PreparedChange, StoreError};
 

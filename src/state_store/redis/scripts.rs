@@ -3,9 +3,8 @@
 use bytes::Bytes;
 use fred::types::{Key, Value};
 
-use crate::state_store::{Concurrency, Expected, Prepared, PreparedChange, Ttl};
-
 use super::reply::Scope;
+use crate::state_store::{Concurrency, Expected, Prepared, PreparedChange, Ttl};
 
 /// The script; what it takes and answers stands in its head.
 pub(super) const WRITE: &str = include_str!("write.lua");
@@ -66,8 +65,10 @@ fn version(expected: &Expected) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
-    use std::process::{Command, Stdio};
+    use std::{
+        io::Write as _,
+        process::{Command, Stdio},
+    };
 
     use super::{WRITE, WRITE_SHA};
 

@@ -1,7 +1,6 @@
 //! `state.redis` component metadata: text in, parsed settings or all problems at once out.
 
-use std::fmt;
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use super::tls::Identity;
 use crate::state_store::Ttl;

@@ -4,14 +4,20 @@
 //! none comes within the grace, the connection is dead and must be thrown away, so that what it
 //! still holds is not carried out later.
 
-use std::convert::Infallible;
-use std::future::Future;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::{
+    convert::Infallible,
+    future::Future,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
-use tokio::sync::Notify;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, sleep_until},
+};
 
 /// How long a connection may say nothing before it is asked for a sign of life.
 const SILENCE: Duration = Duration::from_secs(10);

@@ -1,11 +1,9 @@
 //! The metadata fields of `state.redis`: which names exist, of which form they are, what they do.
 
-use std::collections::HashMap;
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use super::{SettingsProblem, SettingsWarning, Time, Weight};
-use crate::go_text;
-use crate::nearest::nearest;
+use crate::{go_text, nearest::nearest};
 
 /// What a known field means to this program.
 enum Role {
