@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Version, header};
+use http::{Request, Version};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 
@@ -29,26 +29,25 @@ pub struct Lent<B: Body> {
 #[derive(Debug)]
 pub struct Rest<B> {
     left: Arc<Mutex<Option<B>>>,
-    /// The client waits for a word before it sends, and was not given it.
-    withheld: bool,
 }
 
 /// Hands out the body of a request, and what is left of it later; `None` where nothing can be left
 /// or where it disturbs nobody.
 pub fn lend<B: Body>(request: Request<B>) -> (Request<Lent<B>>, Option<Rest<B>>) {
     let nothing_left = request.body().is_end_stream() || request.version() >= Version::HTTP_2;
-    let withheld = request.headers().contains_key(header::EXPECT);
     let left = (!nothing_left).then(|| Arc::new(Mutex::new(None)));
-    let rest = left.clone().map(|left| Rest { left, withheld });
+    let rest = left.clone().map(|left| Rest { left });
     (request.map(|body| Lent { body: Some(body), rest: left }), rest)
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Rest<B> {
-    /// Reads what was left, if anything; false if the connection cannot go on.
+    /// Reads what was left, if anything; false if the connection cannot go on. A client that waits
+    /// for "100 Continue" is told to go on: it may as well have sent its body without waiting, and
+    /// closing on unread bytes would cost it the answer.
     pub async fn is_done(self) -> bool {
         let left = self.left.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(body) = left else { return true };
-        if self.withheld || body.size_hint().lower() > MOST as u64 {
+        if body.size_hint().lower() > MOST as u64 {
             return false;
         }
         tokio::time::timeout(PATIENCE, ends_soon(body)).await.unwrap_or(false)

@@ -57,7 +57,7 @@ fn assert_told(sidecar: &Sidecar, mark: usize) {
     for pair in sidecar.said(mark, "changed state from").windows(2) {
         if pair[1].text.contains("from open to half-open") {
             let waited = pair[1].stamp().duration_since(pair[0].stamp());
-            assert!((250..1500).contains(&waited.as_millis()), "open for {waited:?}");
+            assert!((150..1500).contains(&waited.as_millis()), "open for {waited:?}");
         }
     }
 
