@@ -250,9 +250,6 @@ pub trait StateStore: Send + Sync {
         writes: &[Prepared],
     ) -> impl Future<Output = Vec<Result<(), StoreError>>> + Send;
 
-    /// What the store can do, in the words and the order Dapr's metadata uses.
-    fn capabilities(&self) -> &'static [&'static str];
-
     /// What the store's connection is doing; `None` for a store without one.
     fn condition(&self) -> Option<Condition>;
 
@@ -306,13 +303,6 @@ impl StateStore for ConfiguredStore {
         match self {
             Self::Redis(store) => store.transact(writes).await,
             Self::InMemory(store) => store.transact(writes).await,
-        }
-    }
-
-    fn capabilities(&self) -> &'static [&'static str] {
-        match self {
-            Self::Redis(store) => store.capabilities(),
-            Self::InMemory(store) => store.capabilities(),
         }
     }
 

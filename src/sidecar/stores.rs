@@ -11,7 +11,7 @@ use crate::{
     resiliency::{catalog::PolicyCatalog, policy::Policy},
     resources::{Component, StoreSettings},
     state_store::{
-        ConfiguredStore, StateStore as _,
+        ConfiguredStore,
         in_memory::InMemoryStore,
         redis::{RedisStore, health::RedisHealth, settings::RedisSettings},
     },
@@ -82,7 +82,7 @@ impl Stores {
         let registered = self.0.iter().map(|shared| {
             let features = match &shared.backend {
                 Backend::Redis { .. } => RedisStore::CAPABILITIES,
-                Backend::InMemory(store) => store.capabilities(),
+                Backend::InMemory(_) => InMemoryStore::CAPABILITIES,
             };
             let mut capabilities: Vec<String> =
                 features.iter().map(|&feature| feature.to_owned()).collect();

@@ -45,7 +45,7 @@ struct Expiry {
 }
 
 impl InMemoryStore {
-    /// What such a store can do.
+    /// What such a store can do, in the words and the order of Dapr's metadata.
     pub const CAPABILITIES: &[&'static str] =
         &["ETAG", "TRANSACTIONAL", "TTL", "DELETE_WITH_PREFIX", "KEYS_LIKE"];
 
@@ -112,10 +112,6 @@ impl StateStore for InMemoryStore {
             return vec![Err(refusal); writes.len()];
         }
         writes.iter().map(|write| content.apply(write)).collect()
-    }
-
-    fn capabilities(&self) -> &'static [&'static str] {
-        Self::CAPABILITIES
     }
 
     fn query_refusal(&self) -> Option<&'static str> {

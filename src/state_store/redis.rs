@@ -63,7 +63,7 @@ struct Inner {
 }
 
 impl RedisStore {
-    /// What such a store can do, connected or not.
+    /// What such a store can do, connected or not, in the words and the order of Dapr's metadata.
     pub const CAPABILITIES: &[&'static str] = &["ETAG", "TRANSACTIONAL", "TTL", "KEYS_LIKE"];
 
     /// Starts connecting in the background. Has to be called inside the `current_thread` runtime
@@ -173,8 +173,8 @@ impl RedisStore {
         read.unwrap_or_else(|| Err(StoreError::Lost(TIMED_OUT.to_owned().into())))
     }
 
-    fn write_deadline(&self, patience: Duration) -> Option<Instant> {
-        self.inner.settings.write_timeout.map(|time| Instant::now() + time + patience)
+    fn write_deadline(&self) -> Option<Instant> {
+        self.inner.settings.write_timeout.map(|time| Instant::now() + time)
     }
 
     fn push<'s>(&'s self, lane: &'s Lane, write: &Prepared) -> Pending<'s> {
@@ -250,8 +250,7 @@ impl StateStore for RedisStore {
     }
 
     async fn write(&self, writes: &[Prepared]) -> Vec<Result<(), StoreError>> {
-        let patience = Confirm::Replicas(self.inner.replicas.clone()).patience();
-        let deadline = self.write_deadline(Duration::ZERO);
+        let deadline = self.write_deadline();
         let strong =
             if writes.iter().any(is_strong) { Some(self.replicas(deadline).await) } else { None };
         let mut pending = Vec::with_capacity(writes.len());
@@ -267,7 +266,7 @@ impl StateStore for RedisStore {
         let mut results = Vec::with_capacity(writes.len());
         for (pending, write) in pending.into_iter().zip(writes) {
             let deadline = match (&strong, is_strong(write)) {
-                (Some(Ok(1..)), true) => deadline.map(|deadline| deadline + patience),
+                (Some(Ok(1..)), true) => deadline.map(|deadline| deadline + Confirm::WAIT),
                 _ => deadline,
             };
             let verdict = pending.verdict(deadline).await;
@@ -281,7 +280,7 @@ impl StateStore for RedisStore {
             return Vec::new();
         }
         let lane = &self.inner.main;
-        let deadline = self.write_deadline(Duration::ZERO);
+        let deadline = self.write_deadline();
         let verdicts = match lane.queue.push_transaction(writes.to_vec()) {
             Ok(ticket) => ticket
                 .answer(deadline)
@@ -294,10 +293,6 @@ impl StateStore for RedisStore {
         };
         let told = verdicts.into_iter().zip(writes);
         told.map(|(verdict, write)| verdict.into_result(write, Scope::Transaction)).collect()
-    }
-
-    fn capabilities(&self) -> &'static [&'static str] {
-        Self::CAPABILITIES
     }
 
     fn condition(&self) -> Option<Condition> {

@@ -87,10 +87,6 @@ impl StateStore for ScriptedStore {
         self.write(writes).await
     }
 
-    fn capabilities(&self) -> &'static [&'static str] {
-        &[]
-    }
-
     fn condition(&self) -> Option<Condition> {
         None
     }

@@ -33,7 +33,7 @@ pub(super) enum Confirm {
 
 impl Confirm {
     /// As components-contrib state/redis: WAIT is given one second, and its number is not looked at.
-    const WAIT: Duration = Duration::from_secs(1);
+    pub(super) const WAIT: Duration = Duration::from_secs(1);
 
     /// How much longer than others the commands of such a lane may take.
     pub(super) fn patience(&self) -> Duration {
