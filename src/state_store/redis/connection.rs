@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use fred::{clients::Client, error::Error, interfaces::ClientLike, types::Value};
 use tokio::{
-    sync::{Notify, Semaphore, SemaphorePermit, watch},
+    sync::{Notify, Semaphore, watch},
     task::JoinHandle,
     time::{Instant, sleep, sleep_until, timeout},
 };
@@ -22,7 +22,7 @@ use super::{
 };
 
 /// How many reads may be on the wire at once.
-pub(super) const READS: usize = 128;
+const READS: usize = 128;
 /// How long a suspected connection has to answer.
 const GRACE: Duration = Duration::from_millis(800);
 /// The least time between two tries to connect, whoever asks.
@@ -58,6 +58,10 @@ pub(super) struct Connection {
     retired: Notify,
 }
 
+/// A place among the reads on a connection's wire.
+#[derive(Debug)]
+pub(super) struct Turn(Arc<Connection>);
+
 /// A task that ends when its handle is dropped.
 #[derive(Debug)]
 pub(super) struct Task<T>(JoinHandle<T>);
@@ -92,10 +96,13 @@ impl Lane {
         })
     }
 
-    /// The connection if it is there now; a missing one is asked for.
-    pub(super) fn current(&self) -> Option<Arc<Connection>> {
+    /// A place among the reads on the wire if one is free now; a missing connection is asked for.
+    pub(super) fn turn_now(&self) -> Option<Turn> {
         match &*self.door.borrow() {
-            Door::Open(connection) => Some(connection.clone()),
+            Door::Open(connection) => {
+                connection.reads.try_acquire().ok()?.forget();
+                Some(Turn(connection.clone()))
+            }
             Door::Opening => None,
             Door::Shut(_) => {
                 self.wanted.notify_one();
@@ -250,14 +257,23 @@ impl Lane {
 }
 
 impl Connection {
-    /// A place among the reads on the wire if one is free.
-    pub(super) fn try_turn(&self) -> Option<SemaphorePermit<'_>> {
-        self.reads.try_acquire().ok()
-    }
-
     /// A place among the reads on the wire; `None` when the connection ends before.
-    pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        self.reads.acquire().await.ok()
+    pub(super) async fn turn(self: Arc<Self>) -> Option<Turn> {
+        self.reads.acquire().await.ok()?.forget();
+        Some(Turn(self))
+    }
+}
+
+impl Turn {
+    /// The connection's client.
+    pub(super) fn client(&self) -> &Client {
+        &self.0.client
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.reads.add_permits(1);
     }
 }
 

@@ -12,10 +12,10 @@ use futures_util::{StreamExt, stream::FuturesOrdered};
 
 use super::{
     connection::Lane,
-    queue::Batch,
+    queue::{Batch, Parcel},
     replicas::Count,
-    reply::{self, Scope, Verdict},
-    scripts::{self, WRITE, WRITE_SHA},
+    reply::{self, Verdict},
+    scripts::{self, WRITE},
     watchdog::OnWire,
 };
 
@@ -110,17 +110,12 @@ async fn call(
     batch: &Batch,
     form: Form,
 ) -> Replies {
-    let (keys, arguments) = match batch {
-        Batch::Writes(writes) => {
-            scripts::arguments(writes.iter().map(|(write, _)| write), Scope::Single)
-        }
-        Batch::Transaction { writes, .. } => scripts::arguments(writes.iter(), Scope::Transaction),
-    };
+    let (keys, arguments) = scripts::arguments(batch);
     let on_wire = lane.queue.pulse().hand_over();
     let script = async {
         match form {
-            Form::Name => client.evalsha(WRITE_SHA, keys, arguments).await,
-            Form::Text => client.eval(WRITE, keys, arguments).await,
+            Form::Name => client.evalsha(WRITE.sha, keys, arguments).await,
+            Form::Text => client.eval(WRITE.text, keys, arguments).await,
         }
     };
     match confirm {
@@ -166,17 +161,10 @@ fn unconfirmed(replicas: i64, error: &Error) -> Verdict {
 
 /// Tells everybody of the batch how it ended.
 fn finish(lane: &Lane, batch: Batch, replies: Replies) {
-    // A caller who is gone needs no answer.
-    match batch {
-        Batch::Writes(writes) => {
-            let verdicts = replies.verdicts(lane, writes.len());
-            for ((_, answer), verdict) in writes.into_iter().zip(verdicts) {
-                let _ = answer.send(verdict);
-            }
-        }
-        Batch::Transaction { writes, answer } => {
-            let _ = answer.send(replies.verdicts(lane, writes.len()));
-        }
+    let mut verdicts = replies.verdicts(lane, batch.len()).into_iter();
+    for Parcel { writes, answer, .. } in batch.0 {
+        // A caller who is gone needs no answer.
+        let _ = answer.send(verdicts.by_ref().take(writes.len()).collect());
     }
 }
 

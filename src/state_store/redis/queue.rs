@@ -4,7 +4,7 @@
 //! and never sent; what a batch took was handed to the connection and may be carried out.
 
 use std::{
-    collections::BTreeMap,
+    collections::VecDeque,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -13,14 +13,18 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{reply::Verdict, watchdog::Pulse};
+use super::{
+    reply::{Scope, Verdict},
+    watchdog::Pulse,
+};
 use crate::state_store::{Prepared, PreparedChange};
 
 #[cfg(test)]
 mod tests;
 
-/// The most writes one batch takes: a script call keeps everybody else in Redis waiting.
-const BATCH_ITEMS: usize = 128;
+/// The most writes one batch takes: a script call keeps everybody else in Redis waiting. A single
+/// transaction with more goes alone.
+pub(super) const BATCH_ITEMS: usize = 128;
 /// The most bytes one batch takes; a single greater write goes alone.
 const BATCH_BYTES: usize = 1 << 20;
 
@@ -37,43 +41,48 @@ struct State {
     /// Why nothing may wait now; `None` while a connection is there or about to be.
     shut: Option<String>,
     next: u64,
-    waiting: BTreeMap<u64, Job>,
+    /// In the order of their numbers.
+    waiting: VecDeque<Job>,
 }
 
 /// What one caller wants to be sent in one piece.
 #[derive(Debug)]
-enum Job {
-    Write { write: Prepared, answer: oneshot::Sender<Verdict> },
-    Transaction { writes: Vec<Prepared>, answer: oneshot::Sender<Vec<Verdict>> },
+struct Job {
+    number: u64,
+    bytes: usize,
+    parcel: Parcel,
+}
+
+/// The writes of one caller in a batch, in their order.
+#[derive(Debug)]
+pub(super) struct Parcel {
+    /// What to write.
+    pub(super) writes: Vec<Prepared>,
+    /// What they are part of.
+    pub(super) scope: Scope,
+    /// Who waits for them; hears one verdict per write.
+    pub(super) answer: oneshot::Sender<Vec<Verdict>>,
 }
 
 /// What goes in one script call.
 #[derive(Debug)]
-pub(super) enum Batch {
-    /// Writes of several callers.
-    Writes(Vec<(Prepared, oneshot::Sender<Verdict>)>),
-    /// One transaction.
-    Transaction {
-        /// Its writes, in their order.
-        writes: Vec<Prepared>,
-        /// Who waits for it.
-        answer: oneshot::Sender<Vec<Verdict>>,
-    },
-}
+pub(super) struct Batch(pub(super) Vec<Parcel>);
 
 impl Batch {
+    /// How many writes there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.iter().map(|parcel| parcel.writes.len()).sum()
+    }
+
+    /// The writes, and what each is part of.
+    pub(super) fn writes(&self) -> impl Iterator<Item = (&Prepared, Scope)> {
+        self.0.iter().flat_map(|parcel| parcel.writes.iter().map(|write| (write, parcel.scope)))
+    }
+
     /// The batch as it has to be sent a second time, when the first was not carried out.
-    pub(super) fn without_those_who_left(self) -> Self {
-        match self {
-            Self::Writes(mut writes) => {
-                writes.retain(|(_, answer)| !answer.is_closed());
-                Self::Writes(writes)
-            }
-            Self::Transaction { answer, .. } if answer.is_closed() => {
-                Self::Transaction { writes: Vec::new(), answer }
-            }
-            Self::Transaction { .. } => self,
-        }
+    pub(super) fn without_those_who_left(mut self) -> Self {
+        self.0.retain(|parcel| !parcel.answer.is_closed());
+        self
     }
 }
 
@@ -83,20 +92,23 @@ impl Queue {
         &self.pulse
     }
 
-    /// Lets one write wait; `Err` says why nothing may.
-    pub(super) fn push(&self, write: Prepared) -> Result<Ticket<'_, Verdict>, String> {
+    /// Lets writes wait that belong together: they are sent in one piece or not at all. `Err` says
+    /// why nothing may wait.
+    pub(super) fn push(&self, writes: Vec<Prepared>, scope: Scope) -> Result<Ticket<'_>, String> {
         let (answer, heard) = oneshot::channel();
-        let number = self.push_job(Job::Write { write, answer })?;
-        Ok(Ticket { queue: self, number, heard, settled: false })
-    }
-
-    /// Lets a transaction wait; `Err` says why nothing may.
-    pub(super) fn push_transaction(
-        &self,
-        writes: Vec<Prepared>,
-    ) -> Result<Ticket<'_, Vec<Verdict>>, String> {
-        let (answer, heard) = oneshot::channel();
-        let number = self.push_job(Job::Transaction { writes, answer })?;
+        let bytes = writes.iter().map(size).sum();
+        let parcel = Parcel { writes, scope, answer };
+        let number = {
+            let mut state = self.state();
+            if let Some(cause) = &state.shut {
+                return Err(cause.clone());
+            }
+            let number = state.next;
+            state.next += 1;
+            state.waiting.push_back(Job { number, bytes, parcel });
+            number
+        };
+        self.arrived.notify_one();
         Ok(Ticket { queue: self, number, heard, settled: false })
     }
 
@@ -112,8 +124,10 @@ impl Queue {
             state.shut = Some(cause.to_owned());
             std::mem::take(&mut state.waiting)
         };
-        for job in jobs.into_values() {
-            job.refuse(cause);
+        for Job { parcel, .. } in jobs {
+            let verdicts = vec![Verdict::NotSent(cause.to_owned()); parcel.writes.len()];
+            // A caller who is gone needs no answer.
+            let _ = parcel.answer.send(verdicts);
         }
     }
 
@@ -122,31 +136,19 @@ impl Queue {
         self.state().shut.clone()
     }
 
-    /// Takes the next batch out.
+    /// Takes the next batch out: what waits, as far as a batch may hold it.
     pub(super) fn take_batch(&self) -> Option<Batch> {
         let mut state = self.state();
-        let (_, first) = state.waiting.pop_first()?;
-        let (write, answer) = match first {
-            Job::Transaction { writes, answer } => {
-                return Some(Batch::Transaction { writes, answer });
-            }
-            Job::Write { write, answer } => (write, answer),
-        };
-        let mut bytes = size(&write);
-        let mut writes = vec![(write, answer)];
-        while writes.len() < BATCH_ITEMS
-            && let Some(next) = state.waiting.first_entry()
-        {
-            let Job::Write { write, .. } = next.get() else { break };
-            bytes += size(write);
-            if bytes > BATCH_BYTES {
+        let (mut count, mut bytes, mut jobs) = (0, 0, 0);
+        for job in &state.waiting {
+            count += job.parcel.writes.len();
+            bytes += job.bytes;
+            if jobs > 0 && (count > BATCH_ITEMS || bytes > BATCH_BYTES) {
                 break;
             }
-            if let Job::Write { write, answer } = next.remove() {
-                writes.push((write, answer));
-            }
+            jobs += 1;
         }
-        Some(Batch::Writes(writes))
+        (jobs > 0).then(|| Batch(state.waiting.drain(..jobs).map(|job| job.parcel).collect()))
     }
 
     /// Waits until something was pushed; may return early.
@@ -154,24 +156,13 @@ impl Queue {
         self.arrived.notified().await;
     }
 
-    fn push_job(&self, job: Job) -> Result<u64, String> {
-        let number = {
-            let mut state = self.state();
-            if let Some(cause) = &state.shut {
-                return Err(cause.clone());
-            }
-            let number = state.next;
-            state.next += 1;
-            state.waiting.insert(number, job);
-            number
-        };
-        self.arrived.notify_one();
-        Ok(number)
-    }
-
     /// Takes a job out again; false if a batch or the end of the connection took it before.
     fn withdraw(&self, number: u64) -> bool {
-        self.state().waiting.remove(&number).is_some()
+        let mut state = self.state();
+        match state.waiting.binary_search_by_key(&number, |job| job.number) {
+            Ok(position) => state.waiting.remove(position).is_some(),
+            Err(_) => false,
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -179,26 +170,29 @@ impl Queue {
     }
 }
 
-impl Job {
-    fn refuse(self, cause: &str) {
-        match self {
-            // A caller who is gone needs no answer.
-            Self::Write { answer, .. } => {
-                let _ = answer.send(Verdict::NotSent(cause.to_owned()));
+/// The writes of one caller, cut so that each piece fits a batch.
+pub(super) fn pieces(mut writes: &[Prepared]) -> impl Iterator<Item = &[Prepared]> {
+    std::iter::from_fn(move || {
+        let (mut count, mut bytes) = (0, 0);
+        for write in writes.iter().take(BATCH_ITEMS) {
+            bytes += size(write);
+            if count > 0 && bytes > BATCH_BYTES {
+                break;
             }
-            Self::Transaction { writes, answer } => {
-                let _ = answer.send(vec![Verdict::NotSent(cause.to_owned()); writes.len()]);
-            }
+            count += 1;
         }
-    }
+        let (piece, rest) = writes.split_at(count);
+        writes = rest;
+        (!piece.is_empty()).then_some(piece)
+    })
 }
 
 /// One caller's place in the queue. Dropped, it takes back what still waits.
 #[derive(Debug)]
-pub(super) struct Ticket<'q, T> {
+pub(super) struct Ticket<'q> {
     queue: &'q Queue,
     number: u64,
-    heard: oneshot::Receiver<T>,
+    heard: oneshot::Receiver<Vec<Verdict>>,
     settled: bool,
 }
 
@@ -213,9 +207,12 @@ pub(super) enum Unheard {
     Lost,
 }
 
-impl<T> Ticket<'_, T> {
+impl Ticket<'_> {
     /// Waits for the answer until `deadline`.
-    pub(super) async fn answer(mut self, deadline: Option<Instant>) -> Result<T, Unheard> {
+    pub(super) async fn answer(
+        mut self,
+        deadline: Option<Instant>,
+    ) -> Result<Vec<Verdict>, Unheard> {
         let heard = match deadline {
             Some(deadline) => timeout_at(deadline, &mut self.heard).await,
             None => Ok((&mut self.heard).await),
@@ -234,7 +231,7 @@ impl<T> Ticket<'_, T> {
     }
 }
 
-impl<T> Drop for Ticket<'_, T> {
+impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         if self.settled || self.queue.withdraw(self.number) {
             return;

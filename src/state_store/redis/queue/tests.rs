@@ -16,20 +16,23 @@ fn write(name: &str, bytes: usize) -> Prepared {
     }
 }
 
+fn push<'q>(queue: &'q Queue, name: &str, bytes: usize) -> Ticket<'q> {
+    queue.push(vec![write(name, bytes)], Scope::Single).unwrap()
+}
+
+fn transaction(queue: &Queue, count: usize) -> Ticket<'_> {
+    queue.push(vec![write("t", 1); count], Scope::Transaction).unwrap()
+}
+
 fn names(batch: Option<Batch>) -> Vec<String> {
-    let writes: Vec<_> = match batch {
-        None => Vec::new(),
-        Some(Batch::Writes(writes)) => writes.into_iter().map(|(write, _)| write).collect(),
-        Some(Batch::Transaction { writes, .. }) => writes,
-    };
-    writes.iter().map(|write| write.key.as_str().to_owned()).collect()
+    let batch = batch.unwrap_or(Batch(Vec::new()));
+    batch.writes().map(|(write, _)| write.key.as_str().to_owned()).collect()
 }
 
 #[test]
 fn what_arrived_together_goes_together_and_in_order() {
     let queue = Queue::default();
-    let _tickets: Vec<_> =
-        ["a", "b", "c"].iter().map(|name| queue.push(write(name, 10)).unwrap()).collect();
+    let _tickets: Vec<_> = ["a", "b", "c"].iter().map(|name| push(&queue, name, 10)).collect();
     assert_eq!(names(queue.take_batch()), ["a", "b", "c"]);
     assert!(queue.take_batch().is_none());
 }
@@ -37,13 +40,13 @@ fn what_arrived_together_goes_together_and_in_order() {
 #[test]
 fn batches_are_bounded_in_number_and_bytes() {
     let queue = Queue::default();
-    let _many: Vec<_> = (0..300).map(|_| queue.push(write("k", 1)).unwrap()).collect();
+    let _many: Vec<_> = (0..300).map(|_| push(&queue, "k", 1)).collect();
     let lengths: Vec<_> = (0..3).map(|_| names(queue.take_batch()).len()).collect();
     assert_eq!(lengths, [BATCH_ITEMS, BATCH_ITEMS, 300 - 2 * BATCH_ITEMS]);
 
     let _big: Vec<_> = [("a", 600_000), ("b", 600_000), ("huge", 5 << 20), ("c", 1), ("d", 1)]
         .iter()
-        .map(|&(name, bytes)| queue.push(write(name, bytes)).unwrap())
+        .map(|&(name, bytes)| push(&queue, name, bytes))
         .collect();
     assert_eq!(names(queue.take_batch()), ["a"]);
     assert_eq!(names(queue.take_batch()), ["b"]);
@@ -52,22 +55,38 @@ fn batches_are_bounded_in_number_and_bytes() {
 }
 
 #[test]
-fn a_transaction_goes_alone() {
+fn a_transaction_goes_with_others_and_is_never_cut() {
     let queue = Queue::default();
-    let _a = queue.push(write("a", 1)).unwrap();
-    let _t = queue.push_transaction(vec![write("t1", 1), write("t2", 1)]).unwrap();
-    let _b = queue.push(write("b", 1)).unwrap();
-    assert_eq!(names(queue.take_batch()), ["a"]);
-    assert_eq!(names(queue.take_batch()), ["t1", "t2"]);
-    assert_eq!(names(queue.take_batch()), ["b"]);
+    let _a = push(&queue, "a", 1);
+    let _small = transaction(&queue, 2);
+    let _b = push(&queue, "b", 1);
+    let _large = transaction(&queue, BATCH_ITEMS - 3);
+    let _huge = transaction(&queue, 2 * BATCH_ITEMS);
+    let _c = push(&queue, "c", 1);
+    let batch = queue.take_batch().unwrap();
+    let scopes: Vec<_> = batch.writes().map(|(_, scope)| scope).collect();
+    let (single, part) = (Scope::Single, Scope::Transaction);
+    assert_eq!(scopes, [single, part, part, single]);
+    assert_eq!(names(queue.take_batch()).len(), BATCH_ITEMS - 3);
+    assert_eq!(names(queue.take_batch()).len(), 2 * BATCH_ITEMS);
+    assert_eq!(names(queue.take_batch()), ["c"]);
+}
+
+#[test]
+fn the_writes_of_one_caller_are_cut_to_what_a_batch_holds() {
+    let lengths = |writes: &[Prepared]| pieces(writes).map(<[_]>::len).collect::<Vec<_>>();
+    assert_eq!(lengths(&[]), [0_usize; 0]);
+    assert_eq!(lengths(&vec![write("k", 1); 300]), [BATCH_ITEMS, BATCH_ITEMS, 44]);
+    let large = [600_000, 600_000, 5 << 20, 1, 1].map(|bytes| write("k", bytes));
+    assert_eq!(lengths(&large), [1, 1, 1, 2]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_leaves_or_waits_too_long_is_taken_out() {
     let queue = Queue::default();
-    let leaving = queue.push(write("leaving", 1)).unwrap();
-    let late = queue.push(write("late", 1)).unwrap();
-    let stays = queue.push(write("stays", 1)).unwrap();
+    let leaving = push(&queue, "leaving", 1);
+    let late = push(&queue, "late", 1);
+    let stays = push(&queue, "stays", 1);
     drop(leaving);
     let deadline = Instant::now() + Duration::from_millis(10);
     assert_eq!(late.answer(Some(deadline)).await, Err(Unheard::Withdrawn));
@@ -81,7 +100,7 @@ async fn who_leaves_or_waits_too_long_is_taken_out() {
 #[tokio::test(start_paused = true)]
 async fn who_leaves_while_on_the_wire_raises_suspicion() {
     let queue = Queue::default();
-    let leaving = queue.push(write("leaving", 1)).unwrap();
+    let leaving = push(&queue, "leaving", 1);
     let batch = queue.take_batch();
     drop(leaving);
     assert!(queue.pulse().is_suspected());
@@ -89,7 +108,7 @@ async fn who_leaves_while_on_the_wire_raises_suspicion() {
     assert!(!queue.pulse().is_suspected());
     drop(batch);
 
-    let late = queue.push(write("late", 1)).unwrap();
+    let late = push(&queue, "late", 1);
     let _batch = queue.take_batch();
     let deadline = Instant::now() + Duration::from_millis(10);
     assert_eq!(late.answer(Some(deadline)).await, Err(Unheard::TimedOut));
@@ -99,9 +118,9 @@ async fn who_leaves_while_on_the_wire_raises_suspicion() {
 #[tokio::test]
 async fn an_answer_that_came_is_no_reason_for_suspicion() {
     let queue = Queue::default();
-    let answered = queue.push(write("k", 1)).unwrap();
-    let Some(Batch::Writes(mut writes)) = queue.take_batch() else { panic!("no batch") };
-    writes.pop().unwrap().1.send(Verdict::Done).unwrap();
+    let answered = push(&queue, "k", 1);
+    let mut batch = queue.take_batch().unwrap();
+    batch.0.pop().unwrap().answer.send(vec![Verdict::Done]).unwrap();
     drop(answered);
     assert!(!queue.pulse().is_suspected());
 }
@@ -109,14 +128,14 @@ async fn an_answer_that_came_is_no_reason_for_suspicion() {
 #[tokio::test]
 async fn a_shut_queue_answers_all_who_wait_and_takes_no_more() {
     let queue = Queue::default();
-    let waits = queue.push(write("k", 1)).unwrap();
-    let transaction = queue.push_transaction(vec![write("a", 1), write("b", 1)]).unwrap();
+    let waits = push(&queue, "k", 1);
+    let transaction = transaction(&queue, 2);
     queue.shut("gone");
     let gone = Verdict::NotSent("gone".to_owned());
-    assert_eq!(waits.answer(None).await, Ok(gone.clone()));
+    assert_eq!(waits.answer(None).await, Ok(vec![gone.clone()]));
     assert_eq!(transaction.answer(None).await, Ok(vec![gone.clone(), gone]));
-    assert_eq!(queue.push(write("k", 1)).unwrap_err(), "gone");
+    assert_eq!(queue.push(vec![write("k", 1)], Scope::Single).unwrap_err(), "gone");
     assert!(queue.take_batch().is_none());
     queue.open();
-    assert!(queue.push(write("k", 1)).is_ok());
+    assert!(queue.push(vec![write("k", 1)], Scope::Single).is_ok());
 }
