@@ -11,7 +11,7 @@ use tonic::Code;
 
 use crate::harness::{
     canary::{self, key, value},
-    eventually, eventually_some,
+    eventually,
     proxy::{Mode, Proxy},
     redis::Redis,
     resources::{component, resiliency, statestore_with},
@@ -220,12 +220,12 @@ fn a_probe_whose_caller_leaves_gives_its_slot_back() {
         // Writes wait in Redis; everything else is answered, so that the connection stays.
         redis.query::<()>(&["CLIENT", "PAUSE", "600000", "WRITE"]);
         let mark = sidecar.mark();
-        let probe = Caller::to(&sidecar).begin(leaves, &key("probe"), &value("1"), "3S");
-        // A read is a probe, too, as long as the slot is free; so another write asks.
-        let rejected = eventually_some("the slot is taken", || {
-            let told = Caller::to(&sidecar).save(&key("other"), &value("1"), "20m");
-            told.message.contains("too many requests").then_some(told)
+        let probe = Caller::to(&sidecar).begin(leaves, &key("probe"), &value("1"), "5S");
+        eventually("the probe is on the wire", || {
+            redis.query::<String>(&["CLIENT", "LIST"]).contains("cmd=eval")
         });
+        let rejected = Caller::to(&sidecar).save(&key("other"), &value("1"), "2S");
+        assert!(rejected.message.ends_with("too many requests"), "{}", rejected.message);
         assert_eq!(rejected.code, Code::Internal);
         if let Some(told) = probe.leave_after(Duration::ZERO) {
             assert_eq!(told.code, Code::DeadlineExceeded, "{leaves:?}");
