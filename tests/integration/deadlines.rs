@@ -54,7 +54,7 @@ fn exists(redis: &Redis, name: &str) -> bool {
 fn wait_until_dropped(sidecar: &Sidecar, mark: usize, leaves: Leaves) {
     let (line, code) = match leaves {
         Leaves::GrpcDeadline => return,
-        Leaves::GrpcCancel => ("gRPC API Called", "code=1 "),
+        Leaves::GrpcCancel | Leaves::GrpcGone => ("gRPC API Called", "code=1 "),
         Leaves::HttpDisconnect => ("HTTP API Called", "code=499 "),
     };
     eventually("the call is dropped", || {
@@ -118,7 +118,7 @@ fn retries_end_with_their_callers_time() {
 #[test]
 fn a_call_that_sleeps_between_retries_ends_when_its_caller_leaves() {
     let mut redis = Redis::start();
-    for leaves in [Leaves::GrpcCancel, Leaves::HttpDisconnect] {
+    for leaves in [Leaves::GrpcCancel, Leaves::GrpcGone, Leaves::HttpDisconnect] {
         redis.kill();
         let sidecar = start(&statestore_with(&redis, &[]), &retry("2s"));
         let call = Caller::to(&sidecar).begin(leaves, &key("left"), &value("1"), "");
@@ -141,30 +141,37 @@ fn a_call_that_sleeps_between_retries_ends_when_its_caller_leaves() {
 
 #[test]
 fn what_was_on_the_wire_is_cut_and_not_tried_again() {
-    for leaves in Leaves::ALL {
-        let redis = Redis::start();
-        let sidecar = start(&without_timeouts(&redis), &retry("100ms"));
-        sidecar.wait_until_connected();
-        sidecar.client().save(&key("before"), value("1")).expect("saved");
-        // Commands wait in Redis, and those of a connection that ends meanwhile are dropped.
-        redis.query::<()>(&["CLIENT", "PAUSE", "6000", "ALL"]);
-        let paused = Instant::now();
-        let mark = sidecar.mark();
-        let call = Caller::to(&sidecar).begin(leaves, &key("cut"), &value("1"), "700m");
-        if let Some(told) = call.leave_after(UNDER_WAY) {
-            assert_eq!(told.code, Code::DeadlineExceeded, "{leaves:?}");
-            let text = "failed saving state in state store statestore: context deadline exceeded";
-            assert_eq!(told.message, text);
+    // Most of it is waiting.
+    std::thread::scope(|scope| {
+        for leaves in Leaves::ALL {
+            scope.spawn(move || cut_on_the_wire(leaves));
         }
-        wait_until_dropped(&sidecar, mark, leaves);
-        assert!(paused.elapsed() < Duration::from_secs(5), "{leaves:?}: {:?}", paused.elapsed());
-        assert!(sidecar.said(mark, "Retrying in").is_empty(), "{leaves:?}");
-        eventually("the next call is served", || {
-            sidecar.client().save(&key("next"), value("1")).is_ok()
-        });
-        assert!(!exists(&redis, "cut"), "{leaves:?}: written behind its caller's back");
-        finish_at_once(sidecar);
+    });
+}
+
+fn cut_on_the_wire(leaves: Leaves) {
+    let redis = Redis::start();
+    let sidecar = start(&without_timeouts(&redis), &retry("100ms"));
+    sidecar.wait_until_connected();
+    sidecar.client().save(&key("before"), value("1")).expect("saved");
+    // Commands wait in Redis, and those of a connection that ends meanwhile are dropped.
+    redis.query::<()>(&["CLIENT", "PAUSE", "6000", "ALL"]);
+    let paused = Instant::now();
+    let mark = sidecar.mark();
+    let call = Caller::to(&sidecar).begin(leaves, &key("cut"), &value("1"), "700m");
+    if let Some(told) = call.leave_after(UNDER_WAY) {
+        assert_eq!(told.code, Code::DeadlineExceeded, "{leaves:?}");
+        let text = "failed saving state in state store statestore: context deadline exceeded";
+        assert_eq!(told.message, text);
     }
+    wait_until_dropped(&sidecar, mark, leaves);
+    assert!(paused.elapsed() < Duration::from_secs(5), "{leaves:?}: {:?}", paused.elapsed());
+    assert!(sidecar.said(mark, "Retrying in").is_empty(), "{leaves:?}");
+    eventually("the next call is served", || {
+        sidecar.client().save(&key("next"), value("1")).is_ok()
+    });
+    assert!(!exists(&redis, "cut"), "{leaves:?}: written behind its caller's back");
+    finish_at_once(sidecar);
 }
 
 #[test]

@@ -1,7 +1,11 @@
 //! Callers that leave: gRPC frames and HTTP bytes written by hand, because a client library would
 //! end a call by its own clock and hide what the sidecar answers.
 
-use std::{io::Write as _, net::TcpStream, time::Duration};
+use std::{
+    io::Write as _,
+    net::{Shutdown, TcpStream},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::Request;
@@ -26,12 +30,15 @@ pub enum Leaves {
     GrpcDeadline,
     /// It takes the call back.
     GrpcCancel,
+    /// Its process is gone, and its connection with it.
+    GrpcGone,
     /// It closes its connection.
     HttpDisconnect,
 }
 
 impl Leaves {
-    pub const ALL: [Self; 3] = [Self::GrpcDeadline, Self::GrpcCancel, Self::HttpDisconnect];
+    pub const ALL: [Self; 4] =
+        [Self::GrpcDeadline, Self::GrpcCancel, Self::GrpcGone, Self::HttpDisconnect];
 }
 
 /// The end of a gRPC call.
@@ -51,6 +58,7 @@ pub struct Caller {
 pub enum Call {
     Deadline(JoinHandle<Told>),
     Grpc(JoinHandle<Told>),
+    GrpcGone(JoinHandle<Told>, TcpStream),
     Http(TcpStream),
 }
 
@@ -61,6 +69,11 @@ impl Call {
             Self::Deadline(task) | Self::Grpc(task) => {
                 task.abort();
                 let _ = block_on(task);
+            }
+            Self::GrpcGone(task, stream) => {
+                // Before the client can say anything.
+                stream.shutdown(Shutdown::Both).expect("an open connection");
+                task.abort();
             }
             Self::Http(stream) => drop(stream),
         }
@@ -87,7 +100,7 @@ impl Caller {
     /// Saves a value within `timeout`, as `grpc-timeout` writes it.
     pub fn save(&self, key: &str, value: &str, timeout: &str) -> Told {
         block_on(call(
-            self.grpc_port,
+            connect(self.grpc_port),
             "SaveState",
             framed(&save_request(key, value)),
             timeout.to_owned(),
@@ -98,16 +111,19 @@ impl Caller {
     pub fn get(&self, key: &str, timeout: &str) -> Told {
         let request =
             GetStateRequest { store_name: STORE.into(), key: key.into(), ..Default::default() };
-        block_on(call(self.grpc_port, "GetState", framed(&request), timeout.to_owned()))
+        block_on(call(connect(self.grpc_port), "GetState", framed(&request), timeout.to_owned()))
     }
 
     /// Begins to save a value; `timeout` is for who leaves by it.
     pub fn begin(&self, leaves: Leaves, key: &str, value: &str, timeout: &str) -> Call {
         let message = framed(&save_request(key, value));
-        let save = |timeout| call(self.grpc_port, "SaveState", message, timeout);
+        let stream = connect(self.grpc_port);
+        let end = stream.try_clone().expect("a second handle of the connection");
+        let save = |timeout| call(stream, "SaveState", message, timeout);
         match leaves {
             Leaves::GrpcDeadline => Call::Deadline(spawn(save(timeout.to_owned()))),
             Leaves::GrpcCancel => Call::Grpc(spawn(save(String::new()))),
+            Leaves::GrpcGone => Call::GrpcGone(spawn(save(String::new())), end),
             Leaves::HttpDisconnect => {
                 let body = save_body(key, value);
                 Call::Http(self.post(&body, body.len()))
@@ -148,8 +164,14 @@ fn framed(message: &impl Message) -> Bytes {
     frame.into()
 }
 
+fn connect(port: u16) -> TcpStream {
+    let stream = TcpStream::connect(("127.0.0.1", port)).expect("the gRPC port");
+    stream.set_nonblocking(true).expect("a socket");
+    stream
+}
+
 /// One call on a connection of its own. Dropped, it takes the call back.
-async fn call(port: u16, method: &'static str, message: Bytes, timeout: String) -> Told {
+async fn call(stream: TcpStream, method: &'static str, message: Bytes, timeout: String) -> Told {
     let uri = format!("http://localhost/dapr.proto.runtime.v1.Dapr/{method}");
     let mut request = Request::post(uri)
         .header("content-type", "application/grpc")
@@ -158,7 +180,7 @@ async fn call(port: u16, method: &'static str, message: Bytes, timeout: String) 
     if !timeout.is_empty() {
         request = request.header("grpc-timeout", timeout);
     }
-    let stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.expect("the gRPC port");
+    let stream = tokio::net::TcpStream::from_std(stream).expect("a connection");
     let (mut sender, connection) =
         http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("HTTP/2");
     spawn(connection);
