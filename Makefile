@@ -12,7 +12,7 @@ NODE_LOCK := tests/apps/javascript/package-lock.json
 NODE_MODULES := tests/apps/javascript/node_modules
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run story test test-deps install-check conformance lint
+.PHONY: help run story test test-deps install-check conformance lint bench bench-docs
 
 help: ## list what there is to make
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -43,10 +43,24 @@ conformance: redis ## what a real daprd answered, replayed; SIDECAR=PATH replays
 	@OUTRIGGER_CONFORMANCE_SIDECAR="$(SIDECAR)" $(CARGO) test --locked --quiet --test conformance \
 		what_daprd_answered -- --nocapture
 
+bench: bench-programs ## speed beside the floors, and beside DAPRD=PATH; QUICK=1, ONLY=SECTION,..., ROUNDS=N
+	@DAPRD="$(DAPRD)" "$(TARGET_DIR)/dist/outrigger-bench" $(BENCH_FLAGS)
+
+bench-docs: bench-programs ## the same, and writes the figures and plots into docs/
+	@DAPRD="$(DAPRD)" "$(TARGET_DIR)/dist/outrigger-bench" $(BENCH_FLAGS) --write-docs docs
+
 lint: ## formatting, clippy, documentation
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
+
+BENCH_FLAGS := $(if $(QUICK),--quick) $(if $(ONLY),--only "$(ONLY)") $(if $(ROUNDS),--rounds "$(ROUNDS)")
+
+# The sidecar is built alone: a crate built beside it could turn on features that users do not get.
+.PHONY: bench-programs
+bench-programs: redis
+	$(CARGO) build --locked --profile dist --bin outrigger
+	$(CARGO) build --locked --profile dist -p outrigger-floors -p outrigger-load -p outrigger-bench
 
 .PHONY: redis
 redis:

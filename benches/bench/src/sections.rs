@@ -117,8 +117,10 @@ pub fn measure(
         tell(name);
         let begin = std::time::Instant::now();
         let mut section = open(lab).with_context(|| format!("section {name}"))?;
-        let (least, most) = repeats.of(&lab.plan);
-        let run = rounds(section.as_mut(), lab, least, most);
+        let run = rounds(repeats.of(&lab.plan), |round| {
+            section.round(lab, round)?;
+            Ok(section.findings())
+        });
         let (rounds, extended_for) = run.with_context(|| format!("section {name}"))?;
         section.finish(lab).with_context(|| format!("section {name}"))?;
         let seconds = begin.elapsed().as_secs_f64();
@@ -128,24 +130,26 @@ pub fn measure(
     Ok(all)
 }
 
-/// Measures the rounds; goes on beyond the least while a figure straddles its target.
+/// Measures the rounds; goes on beyond the least while a figure straddles its target. `round` measures
+/// one and says what all so far tell.
 fn rounds(
-    section: &mut dyn Section,
-    lab: &mut Lab,
-    least: usize,
-    most: usize,
+    (least, most): (usize, usize),
+    mut round: impl FnMut(usize) -> anyhow::Result<Vec<Finding>>,
 ) -> anyhow::Result<(usize, Vec<String>)> {
     let mut extended_for: Vec<String> = Vec::new();
-    for round in 0..most {
-        if round >= least {
-            let straddling = straddling(&section.findings());
-            if straddling.is_empty() {
-                return Ok((round, extended_for));
-            }
+    for done in 1..=most {
+        let findings = round(done - 1).with_context(|| format!("round {done}"))?;
+        if done < least {
+            continue;
+        }
+        let straddling = straddling(&findings);
+        if straddling.is_empty() {
+            return Ok((done, extended_for));
+        }
+        if done < most {
             let new = straddling.into_iter().filter(|what| !extended_for.contains(what));
             extended_for.extend(new.collect::<Vec<_>>());
         }
-        section.round(lab, round).with_context(|| format!("round {}", round + 1))?;
     }
     Ok((most, extended_for))
 }
@@ -158,6 +162,7 @@ fn straddling(findings: &[Finding]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verdict::Target;
 
     #[test]
     fn rounds_are_added_only_where_the_machine_decides() {
@@ -167,6 +172,41 @@ mod tests {
         assert_eq!(Repeats::Once.of(&plan), (1, 1));
         let quick = Plan::quick(None);
         assert_eq!(Repeats::Rounds.of(&quick), (2, 2));
+    }
+
+    /// Rounds in which a figure comes down upon its target from above.
+    fn run(samples: &[f64], limits: (usize, usize)) -> (usize, Vec<String>) {
+        let measured = rounds(limits, |round| {
+            let samples = samples[..=round].to_vec();
+            Ok(vec![Finding::new("cost", "x", samples, Target::at_most(1.0))])
+        });
+        measured.expect("no round fails")
+    }
+
+    #[test]
+    fn a_figure_that_is_clear_is_not_measured_longer() {
+        assert_eq!(run(&[0.9; 9], (3, 9)), (3, vec![]));
+        assert_eq!(run(&[1.1; 9], (3, 9)), (3, vec![]), "nor is one that fails");
+    }
+
+    #[test]
+    fn a_figure_that_straddles_is_measured_until_it_is_clear() {
+        let (rounds, extended_for) = run(&[1.1, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9], (2, 9));
+        assert!(rounds > 2 && rounds < 9, "{rounds}");
+        assert_eq!(extended_for, ["cost"]);
+    }
+
+    #[test]
+    fn a_figure_that_never_gets_clear_is_given_up() {
+        let samples = [1.1, 0.9].repeat(5);
+        assert_eq!(run(&samples, (2, 10)), (10, vec!["cost".to_owned()]));
+        assert_eq!(run(&samples, (2, 2)), (2, vec![]), "a quick run adds no rounds");
+    }
+
+    #[test]
+    fn a_round_that_fails_says_which_one() {
+        let error = rounds((1, 2), |_| anyhow::bail!("gone")).expect_err("it fails");
+        assert_eq!(format!("{error:#}"), "round 1: gone");
     }
 
     #[test]

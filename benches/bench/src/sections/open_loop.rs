@@ -38,14 +38,15 @@ fn many_keys(lab: &Lab, load: Load) -> Load {
 }
 
 impl Section for OpenLoop {
-    fn round(&mut self, lab: &mut Lab, _round: usize) -> anyhow::Result<()> {
+    fn round(&mut self, lab: &mut Lab, round: usize) -> anyhow::Result<()> {
         let mut base = Load::usual(Operation::Get, lab.plan.span_times(1.5));
         base.pace = Pace::PerSecond(self.rate);
-        let loads = [
+        let mut loads = [
             (BASE, base.clone()),
             (MANY_KEYS, many_keys(lab, base.clone())),
             (MANY_CONNECTIONS, Load { connections: CONNECTIONS, ..base }),
         ];
+        loads.rotate_left(round % 3);
         for (name, load) in loads {
             let what = format!("GetState at half the peak rate, {name}");
             let outcome = lab.drive(OUTRIGGER, &load, &what)?;
