@@ -147,8 +147,22 @@ fn memory_in(status: &str, of: Memory) -> Option<u64> {
 
 /// A port of the loopback interface that nobody has.
 pub fn free_port() -> anyhow::Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("looking for a port")?;
-    Ok(listener.local_addr()?.port())
+    let [port] = free_ports()?;
+    Ok(port)
+}
+
+/// Different ports of the loopback interface that nobody has.
+pub fn free_ports<const N: usize>() -> anyhow::Result<[u16; N]> {
+    let mut ports = [0; N];
+    // All are held until the last one is found: one that is let go may be given out again.
+    let mut held = Vec::with_capacity(N);
+    for port in &mut ports {
+        let listener =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("looking for a free port")?;
+        *port = listener.local_addr()?.port();
+        held.push(listener);
+    }
+    Ok(ports)
 }
 
 #[cfg(test)]
@@ -168,6 +182,14 @@ mod tests {
         assert_eq!(memory_in(status, Memory::Resident), Some(512 * 1024));
         assert_eq!(memory_in(status, Memory::Peak), Some(2048 * 1024));
         assert_eq!(memory_in("Name:\tx\n", Memory::Peak), None);
+    }
+
+    #[test]
+    fn ports_are_free_and_different() {
+        let mut ports = free_ports::<20>().expect("ports");
+        ports.sort_unstable();
+        assert!(ports.windows(2).all(|two| two[0] < two[1]), "{ports:?}");
+        TcpListener::bind((Ipv4Addr::LOCALHOST, ports[0])).expect("nobody has it");
     }
 
     #[test]

@@ -93,3 +93,35 @@ fn ask(address: SocketAddr, words: &[&str]) -> anyhow::Result<String> {
         _ => bail!("Redis answers {line:?} to {}", words.join(" ")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::{Effect, Proxy};
+
+    #[test]
+    fn what_a_script_did_in_a_real_redis_is_counted() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let cores = Cores::here().expect("processors");
+        let redis = Redis::start(Path::new("redis-server"), &cores, folder.path());
+        let redis = redis.expect("a redis-server");
+        assert!(redis.version().expect("a version").contains('.'));
+
+        // Through a proxy, as the sidecars are measured.
+        let proxy = Proxy::start(redis.address(), Effect::Cap(10_000)).expect("a proxy");
+        let before = redis.command_stats().expect("figures");
+        let script = "for _, key in ipairs(KEYS) do redis.call('HSET', key, 'data', 1) \
+            redis.call('HINCRBY', key, 'version', 1) end return #KEYS";
+        let answer = ask(proxy.address(), &["EVAL", script, "2", "a", "b"]).expect("it runs");
+        assert_eq!(answer, "2");
+        assert_eq!(proxy.passed(), 2, "a script counts as many times as it has keys");
+        let did = redis.command_stats().expect("figures").since(&before);
+        assert_eq!((did.scripts(), did.on_keys()), (1, 4), "{}", did.text());
+
+        assert_eq!(redis.keys().expect("a number"), 2);
+        redis.flush().expect("it forgets");
+        assert_eq!(redis.keys().expect("a number"), 0);
+        let error = ask(redis.address(), &["HGET", "a"]).expect_err("an argument is missing");
+        assert!(error.to_string().contains("wrong number of arguments"), "{error}");
+    }
+}

@@ -13,7 +13,7 @@ use anyhow::{Context as _, ensure};
 use crate::{
     http_probe::status_of,
     pinning::{Cores, Role},
-    process::{Program, free_port},
+    process::{Program, free_ports},
 };
 
 /// The resources of the quickstart, policies on.
@@ -140,6 +140,8 @@ pub struct Sidecar {
     pub grpc: SocketAddr,
     /// Where its HTTP API will be.
     pub http: SocketAddr,
+    internal: u16,
+    metrics: u16,
 }
 
 impl Sidecar {
@@ -152,30 +154,31 @@ impl Sidecar {
         fs::write(resources.join("statestore.yaml"), store)?;
         fs::write(resources.join("resiliency.yaml"), RESILIENCY)?;
         let on = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let [grpc, http, internal, metrics] = free_ports()?;
         Ok(Self {
             executable: executable.to_owned(),
             resources,
-            grpc: on(free_port()?),
-            http: on(free_port()?),
+            grpc: on(grpc),
+            http: on(http),
+            internal,
+            metrics,
         })
     }
 
     /// Its command line, which is daprd's too.
-    pub fn command(&self) -> anyhow::Result<Command> {
+    pub fn command(&self) -> Command {
         let mut command = Command::new(&self.executable);
         command.args(["--app-id", APP_ID, "--dapr-listen-addresses", "127.0.0.1"]);
         command.arg("--resources-path").arg(&self.resources);
-        let internal = free_port()?;
-        let metrics = free_port()?;
         for (flag, port) in [
             ("--dapr-grpc-port", self.grpc.port()),
             ("--dapr-http-port", self.http.port()),
-            ("--dapr-internal-grpc-port", internal),
-            ("--metrics-port", metrics),
+            ("--dapr-internal-grpc-port", self.internal),
+            ("--metrics-port", self.metrics),
         ] {
             command.args([flag, &port.to_string()]);
         }
-        Ok(command)
+        command
     }
 
     /// Starts it and waits until it is ready for calls, asking every so often.
@@ -185,7 +188,7 @@ impl Sidecar {
         place: Place<'_>,
         every: Duration,
     ) -> anyhow::Result<Server> {
-        let command = self.command()?;
+        let command = self.command();
         let mut program = Program::start(name, command, (place.cores, Role::Server), place.folder)?;
         program
             .wait_for("/v1.0/healthz says 204", every, |_| {
@@ -210,7 +213,7 @@ mod tests {
         let policies = fs::read_to_string(sidecar.resources.join("resiliency.yaml")).expect("one");
         assert!(policies.contains("circuitBreaker: simpleCB"));
         assert!(policies.contains(APP_ID), "the policies are for the app that is measured");
-        let command = sidecar.command().expect("ports");
+        let command = sidecar.command();
         let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
         let port = sidecar.grpc.port().to_string();
         assert!(words.windows(2).any(|two| two[0] == "--dapr-grpc-port" && two[1] == port));

@@ -90,7 +90,7 @@ fn start(lab: &Lab, subject: &str, counts: &Path) -> anyhow::Result<Server> {
         return Ok(Server { name: "callgrind", program, grpc: Some(grpc), http: None });
     }
     let sidecar = Sidecar::new(&lab.programs.outrigger, redis, lab.folder())?;
-    let mut program = spawn(lab, in_callgrind(&sidecar.command()?, counts))?;
+    let mut program = spawn(lab, in_callgrind(&sidecar.command(), counts))?;
     let ready = |address: SocketAddr| crate::http_probe::status_of(address, "/v1.0/healthz").ok();
     let every = Duration::from_millis(20);
     program.wait_for("readiness", every, |_| ready(sidecar.http).filter(|code| *code == 204))?;

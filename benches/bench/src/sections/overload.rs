@@ -28,6 +28,8 @@ use crate::{
 const CAP: u32 = 2_000;
 /// Calls a second.
 const OFFERED: f64 = 20_000.0;
+/// Enough that the streams of a connection are not what holds calls back.
+const CONNECTIONS: u32 = 64;
 /// Seconds until the queues are full.
 const WARM_UP: f64 = 1.0;
 /// How often health is asked for.
@@ -51,6 +53,7 @@ impl Section for Overload {
         let span = Span::Seconds { counted: lab.plan.overload, warm_up: WARM_UP };
         let mut load = Load::usual(Operation::Get, span);
         load.pace = Pace::PerSecond(OFFERED);
+        load.connections = CONNECTIONS;
         load.refusals_expected = true;
         let outcome = lab.run(&server, &load)?;
         let passed = proxy.passed();
