@@ -1,5 +1,7 @@
 //! What Redis is asked for: scripts a save, and commands an item inside them.
 
+use anyhow::ensure;
+
 use super::Section;
 use crate::{
     commandstats::CommandStats,
@@ -19,11 +21,14 @@ pub fn open(_: &mut Lab) -> anyhow::Result<Box<dyn Section>> {
     Ok(Box::new(RedisCommands(Samples::default())))
 }
 
-/// What Redis did during a load.
+/// What Redis did during a load, and how many calls that was.
 fn counted(lab: &mut Lab, load: &Load, what: &str) -> anyhow::Result<(u64, CommandStats)> {
     let before = lab.redis.command_stats()?;
     let outcome = lab.drive(OUTRIGGER, load, what)?;
-    Ok((outcome.calls, lab.redis.command_stats()?.since(&before)))
+    let did = lab.redis.command_stats()?.since(&before);
+    let nothing = did.scripts() == 0 || did.on_keys() < outcome.calls;
+    ensure!(!nothing, "{what}: {} calls, and Redis did {} only", outcome.calls, did.text());
+    Ok((outcome.calls, did))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
