@@ -1,6 +1,11 @@
 //! `make bench`: measures Outrigger beside its floors, and beside daprd if there is one, and says
 //! which of its targets it keeps.
 
+#![allow(
+    clippy::disallowed_types,
+    reason = "the rule is about tokio's clock; there is no tokio here"
+)]
+
 mod args;
 mod commandstats;
 mod documents;
