@@ -131,8 +131,10 @@ fn what_the_image_is_built_from_is_there_and_complete() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let packages = metadata["packages"].as_array().expect("packages");
-    let targets: Vec<&Value> =
-        packages.iter().flat_map(|package| package["targets"].as_array().expect("targets")).collect();
+    let targets: Vec<&Value> = packages
+        .iter()
+        .flat_map(|package| package["targets"].as_array().expect("targets"))
+        .collect();
     for target in &targets {
         let path = target["src_path"].as_str().expect("a path");
         assert!(Path::new(path).exists(), "{path} is not copied");
