@@ -149,7 +149,10 @@ impl Load {
                 add("seconds", counted.to_string());
                 add("warm-up", warm_up.to_string());
             }
-            Span::Calls(calls) => add("calls", calls.to_string()),
+            Span::Calls(calls) => {
+                add("calls", calls.to_string());
+                add("warm-up", "0".to_owned());
+            }
         }
         add("keys", self.keys.to_string());
         add("value-bytes", self.value_bytes.to_string());
@@ -200,20 +203,27 @@ pub struct Watched {
     pub rss_bytes_peak: u64,
 }
 
+/// Calls of a fixed rate that did not start at their time.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+pub struct Late {
+    /// How many started more than a millisecond late.
+    pub calls: u64,
+}
+
 /// What the load generator says of a run.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Outcome {
-    /// Calls that ended, well or not.
+    /// Calls that were answered as they should be.
     pub calls: u64,
     /// Calls that failed, by kind.
     #[serde(default)]
     pub errors: BTreeMap<String, u64>,
     /// The time that was counted.
     pub seconds: f64,
-    /// Calls a second.
+    /// Calls a second that were answered as they should be.
     pub calls_per_second: f64,
     /// Times of the calls that succeeded.
-    pub latency_us: Latency,
+    latency_us: Option<Latency>,
     /// Times of the calls that failed.
     #[serde(default)]
     pub refused_latency_us: Option<Latency>,
@@ -222,6 +232,9 @@ pub struct Outcome {
     pub watched: BTreeMap<String, Watched>,
     /// How busy the generator itself was, of one core.
     pub generator_busy: f64,
+    /// What started late.
+    #[serde(default)]
+    pub late: Late,
 }
 
 impl Outcome {
@@ -230,13 +243,22 @@ impl Outcome {
         self.errors.values().sum()
     }
 
-    /// Calls that succeeded.
-    pub fn succeeded(&self) -> u64 {
-        self.calls.saturating_sub(self.failed())
-    }
-
     /// Processor time a call of a watched process.
     pub fn cpu(&self, name: &str) -> f64 {
         self.watched.get(name).map_or(f64::NAN, |watched| watched.cpu_us_per_call)
+    }
+
+    /// Times of the calls that succeeded; no numbers if none did.
+    pub fn latency(&self) -> Latency {
+        let none = f64::NAN;
+        let nothing =
+            Latency { p50: none, p90: none, p99: none, p99_9: none, max: none, mean: none };
+        self.latency_us.unwrap_or(nothing)
+    }
+
+    /// Which part of the calls that had a time of their own started late.
+    #[expect(clippy::cast_precision_loss, reason = "counts of calls are far below 2^52")]
+    pub fn late_part(&self) -> f64 {
+        self.late.calls as f64 / (self.calls + self.failed()).max(1) as f64
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     machine::Machine,
     plan::Plan,
     sections::Measured,
-    series::{BUSY, Series, SeriesSet},
+    series::{BUSY, LATE, Series, SeriesSet},
     statistics::{median, summarize},
     table::Table,
     verdict::{Finding, Verdict, all_pass},
@@ -73,6 +73,15 @@ impl Report {
                 "* The core that measures was more than {:.0} % busy: calls/s and latencies of \
                  this row are the generator's, not the subject's. CPU per call is not touched.",
                 BUSY * 100.0
+            ));
+        }
+        for series in self.series.all().iter().filter(|series| median(&series.late) > LATE) {
+            notes.push(format!(
+                "{}, {}: {:.1} % of the calls started more than 1 ms late, because the load \
+                 generator had no time.",
+                series.subject,
+                series.what,
+                median(&series.late) * 100.0
             ));
         }
         for section in self.sections.iter().filter(|section| !section.extended_for.is_empty()) {

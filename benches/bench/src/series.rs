@@ -7,6 +7,9 @@ use crate::load::Outcome;
 /// Above this part of a core the load generator may be what is slow.
 pub const BUSY: f64 = 0.9;
 
+/// Beyond this part of late calls a p99 says more of the generator than of the subject.
+pub const LATE: f64 = 0.01;
+
 /// Runs of the same load against the same subject, a sample each.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Series {
@@ -32,12 +35,14 @@ pub struct Series {
     pub peak_mb: Vec<f64>,
     /// How busy the core was that measures.
     pub busy: Vec<f64>,
+    /// The part of the calls of a fixed rate that started late.
+    pub late: Vec<f64>,
 }
 
 impl Series {
     /// A run. A core that Redis and the generator share is as busy as both.
     pub fn one(subject: &str, what: &str, outcome: &Outcome, shared_core: bool) -> Self {
-        let latency = outcome.latency_us;
+        let latency = outcome.latency();
         let redis = outcome.watched.get("redis").map_or(0.0, |redis| redis.cpu_fraction);
         let peak = outcome.watched.get("server").map_or(0, |server| server.rss_bytes_peak);
         Self {
@@ -52,6 +57,7 @@ impl Series {
             p99_9_us: vec![latency.p99_9],
             peak_mb: vec![megabytes(peak)],
             busy: vec![outcome.generator_busy + if shared_core { redis } else { 0.0 }],
+            late: vec![outcome.late_part()],
         }
     }
 
@@ -66,6 +72,7 @@ impl Series {
             (&mut self.p99_9_us, more.p99_9_us),
             (&mut self.peak_mb, more.peak_mb),
             (&mut self.busy, more.busy),
+            (&mut self.late, more.late),
         ] {
             samples.extend(added);
         }
@@ -107,7 +114,7 @@ mod tests {
         let json = r#"{"calls": 10, "errors": {"UNAVAILABLE": 2}, "seconds": 1.0,
             "calls_per_second": 10.0,
             "latency_us": {"p50": 1, "p90": 2, "p99": 3, "p99.9": 4, "max": 5, "mean": 1.5},
-            "refused_latency_us": null, "generator_busy": 0.5, "late": 0,
+            "refused_latency_us": null, "generator_busy": 0.5, "late": {"calls": 3, "greatest_lag_us": 1500.0},
             "watched": {"server": {"cpu_us_per_call": 7.5, "cpu_fraction": 0.75,
                 "rss_bytes_before": 1, "rss_bytes_peak": 2000000, "rss_bytes_after": 1},
               "redis": {"cpu_us_per_call": 4.5, "cpu_fraction": 0.45,
@@ -118,7 +125,7 @@ mod tests {
     #[test]
     fn what_the_generator_prints_becomes_a_sample() {
         let outcome = outcome();
-        assert_eq!((outcome.failed(), outcome.succeeded()), (2, 8));
+        assert_eq!((outcome.failed(), outcome.late_part()), (2, 0.25));
         let series = Series::one("plain", "get", &outcome, true);
         assert_eq!(series.cpu_us, [7.5]);
         assert_eq!(series.p99_9_us, [4.0]);

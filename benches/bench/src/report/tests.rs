@@ -93,3 +93,11 @@ fn the_notes_say_why_it_took_longer_and_what_is_missing() {
     assert!(notes[0].contains("took 12 rounds instead of 9") && notes[0].contains("GetState"));
     assert_eq!(notes[1], "no valgrind");
 }
+
+#[test]
+fn calls_that_start_late_are_told() {
+    let late = Series { late: vec![0.02, 0.02, 0.0], ..series(0.5) };
+    let notes = report(vec![], vec![late]).notes();
+    let expected = "plain, GetState, 64 in flight: 2.0 % of the calls started more than 1 ms late";
+    assert!(notes[0].starts_with(expected), "{notes:?}");
+}

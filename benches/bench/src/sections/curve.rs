@@ -36,7 +36,7 @@ impl Section for Curve {
                 }
                 let load = Load { pace: Pace::PerSecond(rate), ..closed.clone() };
                 let outcome = lab.ask(subject, &load)?;
-                let latency = outcome.latency_us;
+                let latency = outcome.latency();
                 let (p50_us, p99_us) = (latency.p50, latency.p99);
                 let subject = (*subject).to_owned();
                 lab.curve.push(CurvePoint { subject, rate, p50_us, p99_us });

@@ -42,7 +42,7 @@ impl Section for GroupCommit {
                 let outcome = lab.run(server, &load)?;
                 let what = format!("SaveState through 1 ms, {in_flight} in flight");
                 lab.keep(subject, &what, &outcome);
-                self.samples.push(subject, &in_flight.to_string(), outcome.latency_us.p50);
+                self.samples.push(subject, &in_flight.to_string(), outcome.latency().p50);
             }
         }
         Ok(())

@@ -25,7 +25,7 @@ impl Section for Latency {
             for subject in lab.turn(&[ECHO, PLAIN, OUTRIGGER, DAPRD], round) {
                 let load = Load::usual(operation, lab.plan.span()).in_flight(1);
                 let outcome = lab.drive(subject, &load, &format!("{name}, 1 in flight"))?;
-                self.0.push(subject, name, outcome.latency_us.p50);
+                self.0.push(subject, name, outcome.latency().p50);
             }
         }
         Ok(())

@@ -50,7 +50,7 @@ impl Section for OpenLoop {
         for (name, load) in loads {
             let what = format!("GetState at half the peak rate, {name}");
             let outcome = lab.drive(OUTRIGGER, &load, &what)?;
-            self.samples.push(OUTRIGGER, name, outcome.latency_us.p99);
+            self.samples.push(OUTRIGGER, name, outcome.latency().p99);
         }
         Ok(())
     }

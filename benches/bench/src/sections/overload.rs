@@ -74,7 +74,7 @@ impl Section for Overload {
 
 fn judged(outcome: &Outcome, memory: f64, health: Duration) -> Vec<Finding> {
     let per_second = |calls: u64| count(calls) / outcome.seconds;
-    let goodput = per_second(outcome.succeeded()) / f64::from(CAP);
+    let goodput = per_second(outcome.calls) / f64::from(CAP);
     let refused = outcome.refused_latency_us.filter(|_| outcome.failed() > 0);
     let refused_ms = refused.map(|latency| latency.p99 / 1e3);
     let other: u64 =
@@ -147,9 +147,9 @@ mod tests {
     use super::*;
     use crate::verdict::Verdict;
 
-    fn outcome(errors: &str, refused: &str) -> Outcome {
+    fn outcome(calls: u64, errors: &str, refused: &str) -> Outcome {
         let json = format!(
-            r#"{{"calls": 400000, "errors": {errors}, "seconds": 20.0,
+            r#"{{"calls": {calls}, "errors": {errors}, "seconds": 20.0,
             "calls_per_second": 20000.0,
             "latency_us": {{"p50":1,"p90":1,"p99":1,"p99.9":1,"max":1,"mean":1}},
             "refused_latency_us": {refused}, "generator_busy": 0.5, "watched": {{}}}}"#
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn what_is_refused_by_name_and_at_once_passes() {
-        let outcome = outcome(r#"{"RESOURCE_EXHAUSTED": 361000}"#, REFUSED);
+        let outcome = outcome(39_000, r#"{"RESOURCE_EXHAUSTED": 361000}"#, REFUSED);
         let found = judged(&outcome, 10.0, Duration::from_millis(3));
         assert_eq!(found[1].samples, [0.975]);
         assert!(found.iter().all(|finding| finding.verdict() == Verdict::Pass), "{found:?}");
@@ -173,9 +173,9 @@ mod tests {
 
     #[test]
     fn an_overload_without_refusals_or_with_other_failures_does_not() {
-        let nobody = verdicts(&outcome("{}", "null"), Duration::from_millis(3));
+        let nobody = verdicts(&outcome(39_000, "{}", "null"), Duration::from_millis(3));
         assert_eq!(nobody[2], Verdict::Missing);
-        let dead = verdicts(&outcome(r#"{"UNAVAILABLE": 399000}"#, REFUSED), Duration::MAX);
+        let dead = verdicts(&outcome(1_000, r#"{"UNAVAILABLE": 399000}"#, REFUSED), Duration::MAX);
         assert_eq!(dead[1], Verdict::Fail, "goodput");
         assert_eq!(dead[3], Verdict::Fail, "a failure of another kind");
         assert_eq!(dead[4], Verdict::Fail, "health");
