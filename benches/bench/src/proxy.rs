@@ -136,9 +136,10 @@ impl Shared {
                 match command(&waiting[begin..]) {
                     Begin::Command(found) => {
                         self.wait_for_turn(found.cost, rate);
+                        // Before it is passed on: who has an answer finds its command counted.
+                        self.passed.fetch_add(found.cost, Ordering::Relaxed);
                         let end = begin + found.length;
                         to.write_all(&waiting[begin..end])?;
-                        self.passed.fetch_add(found.cost, Ordering::Relaxed);
                         begin = end;
                     }
                     Begin::Part => break false,
