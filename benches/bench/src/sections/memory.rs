@@ -112,7 +112,6 @@ fn after_large_calls(lab: &mut Lab) -> anyhow::Result<Vec<Finding>> {
 fn per_connection(lab: &mut Lab) -> anyhow::Result<Finding> {
     let server = lab.start_outrigger("idle-connections", lab.redis.address())?;
     lab.run(&server, &Load::usual(Operation::Get, lab.plan.span()))?;
-    let files = server.program.open_files();
     let before = server.program.memory(Memory::Resident)?;
     let mut load = Load::usual(Operation::Get, Span::Seconds { counted: 6.0, warm_up: 0.0 });
     load.pace = Pace::PerSecond(10.0);
@@ -125,12 +124,13 @@ fn per_connection(lab: &mut Lab) -> anyhow::Result<Finding> {
         .spawn()
         .context("starting outrigger-load")?;
     let begin = Instant::now();
-    while server.program.open_files() < files + CONNECTIONS as usize {
+    while server.program.open_files() < CONNECTIONS as usize {
         ensure!(
             begin.elapsed() < CONNECT_LIMIT,
             "no {CONNECTIONS} connections in {CONNECT_LIMIT:?}"
         );
-        ensure!(generator.try_wait()?.is_none(), "outrigger-load ended too early");
+        let ended = generator.try_wait()?;
+        ensure!(ended.is_none(), "outrigger-load ended ({ended:?}) before they were open");
         thread::sleep(Duration::from_millis(20));
     }
     thread::sleep(STARTED);
