@@ -6,6 +6,7 @@ mod args;
 mod closed;
 mod failure;
 mod grpc;
+mod histogram;
 mod http1;
 mod line;
 mod measure;

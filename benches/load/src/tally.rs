@@ -2,14 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::{failure::Failure, histogram::Histogram};
 
-/// The longest time that is told apart: an hour.
-const LONGEST: u64 = 3_600_000_000_000;
-const DIGITS: u8 = 3;
 /// A call this much behind its time started late.
 const LATE: Duration = Duration::from_millis(1);
 
@@ -20,8 +16,8 @@ pub struct Tally {
     pub calls: u64,
     /// The others.
     pub errors: BTreeMap<Failure, u64>,
-    right: Histogram<u64>,
-    failed: Histogram<u64>,
+    right: Histogram,
+    failed: Histogram,
     late: u64,
     greatest_lag: Duration,
 }
@@ -29,15 +25,11 @@ pub struct Tally {
 impl Tally {
     /// Nothing yet.
     pub fn new() -> Self {
-        let histogram = || {
-            Histogram::new_with_bounds(1, LONGEST, DIGITS)
-                .expect("invariant: the bounds are right for a histogram")
-        };
         Self {
             calls: 0,
             errors: BTreeMap::new(),
-            right: histogram(),
-            failed: histogram(),
+            right: Histogram::new(),
+            failed: Histogram::new(),
             late: 0,
             greatest_lag: Duration::ZERO,
         }
@@ -55,7 +47,7 @@ impl Tally {
                 &mut self.failed
             }
         };
-        histogram.saturating_record(u64::try_from(took.as_nanos()).unwrap_or(LONGEST));
+        histogram.record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
     }
 
     /// Counts how far behind its time one call started.
@@ -98,15 +90,16 @@ pub struct Latency {
 }
 
 impl Latency {
-    fn of(times: &Histogram<u64>) -> Option<Self> {
-        let at = |quantile| micros(times.value_at_quantile(quantile) as f64);
-        (!times.is_empty()).then(|| Self {
-            p50: at(0.5),
-            p90: at(0.9),
-            p99: at(0.99),
-            p99_9: at(0.999),
-            max: micros(times.max() as f64),
-            mean: micros(times.mean()),
+    /// None of nothing.
+    fn of(times: &Histogram) -> Option<Self> {
+        let at = |part| Some(micros(times.quantile(part)? as f64));
+        Some(Self {
+            p50: at(0.5)?,
+            p90: at(0.9)?,
+            p99: at(0.99)?,
+            p99_9: at(0.999)?,
+            max: at(1.0)?,
+            mean: micros(times.mean()?),
         })
     }
 }
