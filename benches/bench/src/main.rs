@@ -9,6 +9,7 @@
 mod args;
 mod commandstats;
 mod documents;
+mod gates;
 mod http_probe;
 mod lab;
 mod load;
@@ -53,7 +54,15 @@ fn main() -> ExitCode {
 /// Measures, prints, writes; says whether every target is kept.
 fn run(args: &Args) -> anyhow::Result<bool> {
     args.check()?;
-    let programs = Programs::find(&args.bin_dir()?, args.daprd(), args.redis_server.clone())?;
+    let mut programs = Programs::find(&args.bin_dir()?, args.daprd(), args.redis_server.clone())?;
+    if let Some(sidecar) = &args.sidecar {
+        programs.outrigger.clone_from(sidecar);
+    }
+    if let Some(file) = &args.gates {
+        let counted = args.bin_dir()?.join("outrigger-counted");
+        let lab = Lab::with_redis_alone(programs, args.plan())?;
+        return gates::hold(&lab, &counted, file, args.record);
+    }
     let begin = Instant::now();
     let mut lab = Lab::open(programs, args.plan())?;
     eprintln!("{}", lab.cores);
