@@ -53,10 +53,18 @@ fn main() -> ExitCode {
 /// Measures, prints, writes; says whether every target is kept.
 fn run(args: &Args) -> anyhow::Result<bool> {
     args.check()?;
-    let programs = Programs::find(&args.bin_dir()?, args.daprd(), args.redis_server.clone())?;
+    let folder = args.bin_dir()?;
+    let programs = Programs::find(&folder, args.daprd(), args.redis_server.clone())?;
     let begin = Instant::now();
     let mut lab = Lab::open(programs, args.plan())?;
     eprintln!("{}", lab.cores);
+    if !folder.ends_with("dist") {
+        lab.notes.push(format!(
+            "Measured with the programs in {}, which need not be those of the `dist` profile. \
+             Not for publication.",
+            folder.display()
+        ));
+    }
     let tell = |section: &str| eprintln!("{:4} s  {section}", begin.elapsed().as_secs());
     let sections = sections::measure(&mut lab, |name| args.wants(name), tell)?;
     let machine = Machine::here(lab.redis.version()?);

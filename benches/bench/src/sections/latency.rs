@@ -23,7 +23,7 @@ impl Section for Latency {
     fn round(&mut self, lab: &mut Lab, round: usize) -> anyhow::Result<()> {
         for (operation, name) in OPERATIONS {
             for subject in lab.turn(&[ECHO, PLAIN, OUTRIGGER, DAPRD], round) {
-                let load = Load::usual(operation, lab.plan.span()).in_flight(1);
+                let load = Load::usual(operation, lab.plan.span_times(0.6)).in_flight(1);
                 let outcome = lab.drive(subject, &load, &format!("{name}, 1 in flight"))?;
                 self.0.push(subject, name, outcome.latency().p50);
             }
