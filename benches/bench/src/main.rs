@@ -29,7 +29,7 @@ mod subjects;
 mod table;
 mod verdict;
 
-use std::{fs, process::ExitCode, time::Instant};
+use std::{fs, path::Path, process::ExitCode, time::Instant};
 
 use anyhow::Context as _;
 use args::Args;
@@ -58,19 +58,14 @@ fn run(args: &Args) -> anyhow::Result<bool> {
     let begin = Instant::now();
     let mut lab = Lab::open(programs, args.plan())?;
     eprintln!("{}", lab.cores);
-    if !folder.ends_with("dist") {
-        lab.notes.push(format!(
-            "Measured with the programs in {}, which need not be those of the `dist` profile. \
-             Not for publication.",
-            folder.display()
-        ));
-    }
+    let cautions = cautions(args.quick, &folder);
     let tell = |section: &str| eprintln!("{:4} s  {section}", begin.elapsed().as_secs());
     let sections = sections::measure(&mut lab, |name| args.wants(name), tell)?;
     let machine = Machine::here(lab.redis.version()?);
     let report = Report {
         machine,
         plan: lab.plan,
+        cautions,
         pinning: lab.cores.to_string(),
         remarks: std::mem::take(&mut lab.notes),
         series: std::mem::take(&mut lab.series),
@@ -89,8 +84,26 @@ fn run(args: &Args) -> anyhow::Result<bool> {
     Ok(report.passes())
 }
 
+/// Why the figures are not for publication, if they are not.
+fn cautions(quick: bool, folder: &Path) -> Vec<String> {
+    let mut cautions = Vec::new();
+    if quick {
+        cautions.push("A quick run: whether everything works. Not for publication.".to_owned());
+    }
+    if !folder.ends_with("dist") {
+        cautions.push(format!(
+            "Measured with the programs in {}, which need not be those of the `dist` profile. Not \
+             for publication.",
+            folder.display()
+        ));
+    }
+    cautions
+}
+
 fn print(report: &Report) {
-    println!("\n{}\n{}\n", report.machine.line(), report.pinning);
+    println!("\n{}\n{}", report.machine.line(), report.pinning);
+    report.cautions.iter().for_each(|caution| println!("{caution}"));
+    println!();
     println!("{}", report.runs().text());
     println!("{}", report.targets().text());
     report.notes().iter().for_each(|note| println!("{note}"));
