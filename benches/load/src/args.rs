@@ -4,6 +4,11 @@ use std::{net::SocketAddr, str::FromStr, time::Duration};
 
 use clap::{Parser, ValueEnum};
 
+/// Unless said.
+const IN_FLIGHT: u32 = 64;
+/// Unless said, for gRPC.
+const CONNECTIONS: usize = 4;
+
 /// Calls the state API as often as asked and says in JSON what each call took.
 #[derive(Debug, Parser)]
 #[command(name = "outrigger-load", version)]
@@ -110,17 +115,20 @@ impl FromStr for Watch {
 }
 
 impl Args {
-    /// How many calls may be in flight in a closed loop.
+    /// How many calls are in flight in a closed loop.
     pub fn in_flight(&self) -> usize {
-        self.in_flight.unwrap_or(64) as usize
+        let unsaid = match (self.protocol, self.connections) {
+            (Protocol::Http, Some(connections)) => connections,
+            _ => IN_FLIGHT,
+        };
+        self.in_flight.unwrap_or(unsaid) as usize
     }
 
     /// How many connections carry calls.
     pub fn connections(&self) -> usize {
         let unsaid = match self.protocol {
-            Protocol::Http if self.rate.is_none() => self.in_flight(),
-            Protocol::Http => 64,
-            Protocol::Grpc => 4,
+            Protocol::Http => self.in_flight(),
+            Protocol::Grpc => CONNECTIONS,
         };
         self.connections.map_or(unsaid, |connections| connections as usize)
     }

@@ -65,7 +65,8 @@ pub async fn run(
         let mut callers = JoinSet::new();
         for caller in 0..args.in_flight() {
             let line = Arc::clone(&lines[caller % lines.len()]);
-            callers.spawn(call(line, Arc::clone(messages), Arc::clone(round)));
+            let random = fastrand::Rng::with_seed(caller as u64);
+            callers.spawn(call(line, Arc::clone(messages), Arc::clone(round), random));
         }
         callers
     };
@@ -98,8 +99,12 @@ fn finish(
     end(std::mem::replace(&mut tally, Tally::new()))
 }
 
-async fn call(line: Arc<Line>, messages: Arc<Messages>, round: Arc<Round>) {
-    let mut random = fastrand::Rng::new();
+async fn call(
+    line: Arc<Line>,
+    messages: Arc<Messages>,
+    round: Arc<Round>,
+    mut random: fastrand::Rng,
+) {
     let mut start = Instant::now();
     while round.takes_ticket() {
         let result = line.call(&messages, messages.any_request(&mut random)).await;

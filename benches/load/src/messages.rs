@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use bytes::{BufMut as _, Bytes};
-use http::Method;
+use http::{Method, Uri, header};
 use prost::Message;
 
 use crate::{
@@ -36,8 +36,8 @@ use proto::{
 /// How one kind of call is made and judged.
 #[derive(Debug)]
 pub struct Messages {
-    /// The HTTP method; gRPC has only POST.
-    pub method: Method,
+    /// The head of every request, but for the path if keys stand in it.
+    head: http::Request<()>,
     path: Template,
     body: Template,
     keys: u32,
@@ -56,14 +56,8 @@ pub enum Expected {
     Values(Bytes, usize),
 }
 
-/// One call's request.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// The path, which the URL or the gRPC method is.
-    pub path: Bytes,
-    /// The body as it goes onto the wire, gRPC's frame included.
-    pub body: Bytes,
-}
+/// One call's request: the head, and the body as it goes onto the wire, gRPC's frame included.
+pub type Request = http::Request<Bytes>;
 
 impl Messages {
     /// The messages of `operation`, with `items` items if it has many.
@@ -84,19 +78,44 @@ impl Messages {
             Operation::BulkGet => Expected::Values(value, items as usize),
             _ => Expected::Nothing,
         };
+        let mut head = head(args, &path, !body.is_empty());
+        *head.method_mut() = method;
         let (path, body) = (Template::new(path.into_bytes()), Template::new(body));
-        Self { method, path, body, keys: args.keys, expected }
+        Self { head, path, body, keys: args.keys, expected }
     }
 
     /// The request for the keys from this number on.
     pub fn request(&self, first: u32) -> Request {
-        Request { path: self.path.fill(first, self.keys), body: self.body.fill(first, self.keys) }
+        let mut head = self.head.clone();
+        if self.path.has_places() {
+            *head.uri_mut() = Uri::from_maybe_shared(self.path.fill(first, self.keys))
+                .expect("invariant: plain names make a path");
+        }
+        head.map(|()| self.body.fill(first, self.keys))
     }
 
     /// The request for keys chosen by chance.
     pub fn any_request(&self, random: &mut fastrand::Rng) -> Request {
         self.request(random.u32(..self.keys))
     }
+}
+
+/// What stands at the head of every request.
+fn head(args: &Args, path: &str, has_body: bool) -> http::Request<()> {
+    let address = args.address.to_string();
+    let mut head = http::Request::builder().header(header::USER_AGENT, "outrigger-load");
+    head = match args.protocol {
+        Protocol::Grpc => head
+            .uri(format!("http://{address}{path}"))
+            .header(header::TE, "trailers")
+            .header(header::CONTENT_TYPE, "application/grpc"),
+        Protocol::Http if has_body => head
+            .uri(path)
+            .header(header::HOST, address)
+            .header(header::CONTENT_TYPE, "application/json"),
+        Protocol::Http => head.uri(path).header(header::HOST, address),
+    };
+    head.body(()).expect("invariant: addresses and plain names are right in a head")
 }
 
 /// A JSON string of this many bytes, quotes included: a value for both protocols.
