@@ -29,7 +29,7 @@ story: ## the outage story with a real Redis, in about a minute
 	@TARGET_DIR="$(TARGET_DIR)" bash tests/apps/story.sh
 
 test: test-deps ## everything: installs what the tests need and runs them
-	$(CARGO) test --locked
+	$(CARGO) test --locked --workspace
 	@bash tests/apps/toolchains.sh
 
 test-deps: redis venv curl node go-apps java-apps ## redis-server, curl, and the SDKs' programs that the tests run
@@ -44,9 +44,9 @@ conformance: redis ## what a real daprd answered, replayed; SIDECAR=PATH replays
 		what_daprd_answered -- --nocapture
 
 lint: ## formatting, clippy, documentation
-	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
 
 .PHONY: redis
 redis:

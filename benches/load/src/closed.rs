@@ -71,8 +71,11 @@ pub async fn run(
         callers
     };
     let round = Round::new(u64::MAX, false);
-    let mut callers = start(&round);
-    sleep(args.warm_up).await;
+    let mut callers = JoinSet::new();
+    if args.calls.is_none() || !args.warm_up.is_zero() {
+        callers = start(&round);
+        sleep(args.warm_up).await;
+    }
     if let Some(calls) = args.calls {
         // Nothing of the warm-up may run into what is counted.
         round.tickets.store(0, Ordering::Relaxed);

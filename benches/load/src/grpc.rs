@@ -1,14 +1,17 @@
 //! gRPC on h2 itself: every layer above it would be paid for each call.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use h2::{Ping, RecvStream, client};
 use http::HeaderMap;
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::timeout};
 
 use crate::{
     failure::Failure,
@@ -18,6 +21,9 @@ use crate::{
 /// Wide enough that no answer ever waits for the client.
 const WINDOW: u32 = 1 << 26;
 
+/// How long a server may take to answer a new connection.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// A byte that says whether the message is compressed, and its length.
 const FRAME: usize = 5;
 
 /// Starts calls on one connection.
@@ -50,7 +56,8 @@ pub async fn open(stream: TcpStream) -> Result<Sender, Failure> {
         let _ = connection.await;
         lives.store(false, Ordering::Relaxed);
     });
-    pings.ping(Ping::opaque()).await.map_err(|_| Failure::NotConnected)?;
+    let pong = timeout(PATIENCE, pings.ping(Ping::opaque())).await;
+    pong.map_err(|_| Failure::NotConnected)?.map_err(|_| Failure::NotConnected)?;
     Ok(Sender { h2, open })
 }
 

@@ -212,3 +212,58 @@ fn http(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    fn message<M: Message + Default>(operation: Operation, first: u32) -> (String, M) {
+        let words = "load --address 127.0.0.1:1 --store s --keys 12 --value-bytes 4 --ttl 9";
+        let args = Args::parse_from(words.split(' '));
+        let request = Messages::new(&args, operation, 3).request(first);
+        let (frame, message) = request.body().split_at(5);
+        assert_eq!(frame[0], 0);
+        assert_eq!(frame[1..], u32::try_from(message.len()).expect("short").to_be_bytes());
+        (request.uri().path().to_owned(), M::decode(message).expect("a message"))
+    }
+
+    fn saved(number: u32) -> StateItem {
+        StateItem {
+            key: format!("load-{number:09}"),
+            value: "\"xx\"".into(),
+            metadata: [("ttlInSeconds".to_owned(), "9".to_owned())].into(),
+            ..StateItem::default()
+        }
+    }
+
+    #[test]
+    fn a_call_for_one_key_names_the_store_and_the_key() {
+        let (path, get) = message::<GetStateRequest>(Operation::Get, 7);
+        assert_eq!(path, "/dapr.proto.runtime.v1.Dapr/GetState");
+        assert_eq!((&*get.store_name, &*get.key), ("s", "load-000000007"));
+        let (path, save) = message::<SaveStateRequest>(Operation::Save, 7);
+        assert_eq!(path, "/dapr.proto.runtime.v1.Dapr/SaveState");
+        assert_eq!((&*save.store_name, save.states), ("s", vec![saved(7)]));
+        let (path, delete) = message::<DeleteStateRequest>(Operation::Delete, 7);
+        assert_eq!(path, "/dapr.proto.runtime.v1.Dapr/DeleteState");
+        assert_eq!((&*delete.store_name, &*delete.key), ("s", "load-000000007"));
+    }
+
+    #[test]
+    fn a_call_for_many_keys_names_those_that_follow_and_begins_again_after_the_last() {
+        let (_, save) = message::<SaveStateRequest>(Operation::BulkSave, 10);
+        assert_eq!(save.states, [10, 11, 0].map(saved));
+        let (path, get) = message::<GetBulkStateRequest>(Operation::BulkGet, 0);
+        assert_eq!(path, "/dapr.proto.runtime.v1.Dapr/GetBulkState");
+        assert_eq!(get.keys, [0, 1, 2].map(|number| saved(number).key));
+        let (path, transaction) =
+            message::<ExecuteStateTransactionRequest>(Operation::Transaction, 11);
+        assert_eq!(path, "/dapr.proto.runtime.v1.Dapr/ExecuteStateTransaction");
+        let operations = transaction.operations.into_iter();
+        let upserts: Vec<_> =
+            operations.map(|it| (it.operation_type, it.request.expect("an item"))).collect();
+        assert_eq!(upserts, [11, 0, 1].map(|number| ("upsert".to_owned(), saved(number))));
+    }
+}

@@ -22,7 +22,12 @@ const WRITERS: usize = 8;
 
 /// Connects, or says why not.
 pub async fn connect(args: &Args, line: &Line) -> Result<(), String> {
-    line.connect().await.map_err(|_| format!("nothing can be reached at {}", args.address))
+    let spoken = match args.protocol {
+        Protocol::Grpc => "gRPC",
+        Protocol::Http => "HTTP",
+    };
+    let failed = |_| format!("nothing that speaks {spoken} answers at {}", args.address);
+    line.connect().await.map_err(failed)
 }
 
 /// Saves every key.
