@@ -4,7 +4,7 @@ use anyhow::{Context as _, anyhow};
 use plotters::{coord::ranged1d::ValueFormatter, prelude::*};
 
 use crate::{
-    lab::CurvePoint,
+    lab::{CurvePoint, DAPRD, ECHO, OUTRIGGER, PLAIN},
     sections::{IN_FLIGHT, concurrency_label},
     series::SeriesSet,
     statistics::median,
@@ -12,13 +12,11 @@ use crate::{
 
 const SIZE: (u32, u32) = (760, 420);
 /// Told apart by people who see few colours, too (Okabe and Ito).
-const COLOURS: [RGBColor; 5] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(86, 180, 233),
-];
+const COLOURS: [RGBColor; 4] =
+    [RGBColor(0, 114, 178), RGBColor(213, 94, 0), RGBColor(0, 158, 115), RGBColor(204, 121, 167)];
+
+/// The subjects in the order of their colours.
+const SUBJECTS: [&str; 4] = [OUTRIGGER, PLAIN, ECHO, DAPRD];
 
 /// A line of a plot: a subject has a colour, what is told of it a width.
 #[derive(Debug, PartialEq)]
@@ -70,14 +68,8 @@ pub fn concurrency(series: &SeriesSet) -> anyhow::Result<Option<String>> {
 }
 
 fn latency_lines(curve: &[CurvePoint]) -> Vec<Line> {
-    let mut subjects: Vec<&str> = Vec::new();
-    for point in curve {
-        if !subjects.contains(&point.subject.as_str()) {
-            subjects.push(&point.subject);
-        }
-    }
     let line = |colour: usize, (name, width): (&str, u32), of: fn(&CurvePoint) -> f64| {
-        let subject = subjects[colour];
+        let subject = SUBJECTS[colour];
         let points = curve.iter().filter(|point| point.subject == subject);
         let points = points.map(|point| (point.rate, of(point))).collect();
         Line { name: format!("{subject}, {name}"), colour, width, points }
@@ -86,17 +78,18 @@ fn latency_lines(curve: &[CurvePoint]) -> Vec<Line> {
         let p50 = line(colour, ("p50", THIN), |point| point.p50_us);
         [p50, line(colour, ("p99", THICK), |point| point.p99_us)]
     };
-    (0..subjects.len()).flat_map(both).collect()
+    let measured = |line: &Line| !line.points.is_empty();
+    (0..SUBJECTS.len()).flat_map(both).filter(measured).collect()
 }
 
 fn concurrency_lines(series: &SeriesSet) -> Vec<Line> {
     let mut lines = Vec::new();
     for (operation, width) in [("GetState", THIN), ("SaveState", THICK)] {
-        for (colour, subject) in ["plain", "outrigger"].into_iter().enumerate() {
+        for (colour, subject) in SUBJECTS[..2].iter().enumerate() {
             let point = |in_flight: u32| {
                 let what = concurrency_label(operation, in_flight);
                 let mut all = series.all().iter();
-                let found = all.find(|series| series.subject == subject && series.what == what)?;
+                let found = all.find(|series| series.subject == *subject && series.what == what)?;
                 Some((f64::from(in_flight), median(&found.cpu_us)))
             };
             let points: Vec<_> = IN_FLIGHT.into_iter().filter_map(point).collect();
@@ -157,7 +150,7 @@ where
     mesh.x_label_formatter(&whole).y_label_formatter(&whole);
     mesh.x_desc(plot.x).y_desc(plot.y).light_line_style(WHITE).draw()?;
     for line in &plot.lines {
-        let colour = COLOURS[line.colour % COLOURS.len()];
+        let colour = COLOURS[line.colour];
         let width = line.width;
         let drawn = LineSeries::new(line.points.iter().copied(), colour.stroke_width(width));
         chart.draw_series(drawn.point_size(3))?.label(&line.name).legend(move |(x, y)| {
@@ -189,8 +182,8 @@ mod tests {
         let curve = [point("plain", 10.0), point("outrigger", 10.0), point("plain", 20.0)];
         let lines = latency_lines(&curve);
         let names: Vec<_> = lines.iter().map(|line| line.name.as_str()).collect();
-        assert_eq!(names, ["plain, p50", "plain, p99", "outrigger, p50", "outrigger, p99"]);
-        assert_eq!(lines[0].points, [(10.0, 1.0), (20.0, 2.0)]);
+        assert_eq!(names, ["outrigger, p50", "outrigger, p99", "plain, p50", "plain, p99"]);
+        assert_eq!(lines[2].points, [(10.0, 1.0), (20.0, 2.0)]);
         let svg = latency(&curve).expect("it can be drawn").expect("there is something");
         assert!(svg.starts_with("<svg") && svg.contains("outrigger, p99"), "{svg}");
         assert_eq!(latency(&[]).expect("nothing to draw"), None);
