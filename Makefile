@@ -31,8 +31,7 @@ story: ## the outage story with a real Redis, in about a minute
 	@TARGET_DIR="$(TARGET_DIR)" bash tests/apps/story.sh
 
 test: test-deps ## everything: installs what the tests need and runs them
-	$(CARGO) test --locked
-	$(CARGO) test --locked $(BENCH_CRATES)
+	$(CARGO) test --locked --workspace
 	@bash tests/apps/toolchains.sh
 
 test-deps: redis venv curl node go-apps java-apps ## redis-server, curl, and the SDKs' programs that the tests run
@@ -60,9 +59,8 @@ gates-record: gates-programs ## records instructions and allocations anew; the c
 
 lint: ## formatting, clippy, documentation
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --locked --all-targets -- -D warnings
-	$(CARGO) clippy --locked --all-targets $(BENCH_CRATES) -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
 
 BENCH_FLAGS := $(if $(QUICK),--quick) $(if $(ONLY),--only "$(ONLY)") $(if $(ROUNDS),--rounds "$(ROUNDS)")
 

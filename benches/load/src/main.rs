@@ -23,7 +23,7 @@ use std::{io::Write as _, process::ExitCode, sync::Arc};
 use clap::Parser as _;
 
 use args::Args;
-use line::{Line, Server};
+use line::Line;
 use measure::Meter;
 use messages::Messages;
 use report::Report;
@@ -51,15 +51,13 @@ fn main() -> ExitCode {
 async fn run(args: &Args) -> Result<Report, String> {
     args.check()?;
     let watched = args.watch.iter().map(Watched::new).collect::<Result<Vec<_>, _>>()?;
-    let server = Server::new(args.address);
     if args.prefill {
-        prepare::prefill(args, &server).await?;
+        prepare::prefill(args).await?;
     }
     let messages = Arc::new(Messages::new(args, args.operation, args.items));
-    let _idle = prepare::idle_connections(args, &server).await?;
-    let lines: Vec<_> = (0..args.connections())
-        .map(|_| Arc::new(Line::new(args.protocol, server.clone())))
-        .collect();
+    let _idle = prepare::idle_connections(args).await?;
+    let lines: Vec<_> =
+        (0..args.connections()).map(|_| Arc::new(Line::new(args.protocol, args.address))).collect();
     for line in &lines {
         prepare::connect(args, line).await?;
     }
