@@ -1,0 +1,366 @@
+//! The checks on texts that look meant, each made of what it is about and a little of everything.
+
+use proptest::{collection::vec, prelude::*, sample::select};
+
+use super::*;
+
+mod recorded;
+
+/// A text of such pieces, with any letter now and then.
+fn of(pieces: &'static [&'static str], most: usize) -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        12 => select(pieces).prop_map(str::to_owned),
+        1 => any::<char>().prop_map(String::from),
+    ];
+    vec(piece, 0..=most).prop_map(|pieces| pieces.concat())
+}
+
+/// What numbers, durations, etags and TTLs are made of.
+const DIGITS: &[&str] = &[
+    "0",
+    "1",
+    "7",
+    "15",
+    "100",
+    "9223372036854775807",
+    "-",
+    "+",
+    ".",
+    "ns",
+    "us",
+    "µs",
+    "μs",
+    "ms",
+    "s",
+    "m",
+    "h",
+    "9223372036854775808",
+    "2562047h47m16.854775807s",
+    " ",
+    "e",
+    "x",
+    "_",
+];
+
+const NUMBERS: &[&str] = &[
+    "",
+    "0",
+    "1",
+    "7",
+    "-1",
+    "+3",
+    "007",
+    "abc",
+    "1.5",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "9223372036854775808",
+    "9123372036854",
+    "9223272036854775",
+    "9223372036854775",
+    "300000000000",
+];
+
+const KEYS: &[&str] = &[
+    "appid",
+    "name",
+    "namespace",
+    "none",
+    "AppID",
+    "|",
+    "||",
+    "a",
+    "É",
+    "K",
+    "ſ",
+    ".",
+    "/",
+    "%",
+    " ",
+];
+
+const RULES: &[&str] = &[
+    "consecutiveFailures",
+    "totalFailures",
+    "requests",
+    "totalSuccesses",
+    " ",
+    ">",
+    ">=",
+    "==",
+    "&&",
+    "||",
+    "(",
+    ")",
+    "5",
+    "0.5",
+    "/",
+    "true",
+    "'a'",
+    "[",
+    "]",
+    "?",
+    ":",
+    "size",
+    ".",
+    "!",
+    "-",
+    "1u",
+];
+
+const PLACEHOLDERS: &[&str] = &[
+    "{uuid}",
+    "{podName}",
+    "{namespace}",
+    "{appID}",
+    "{",
+    "}",
+    "$",
+    "${",
+    "$HOST",
+    "${HOST}",
+    "$$",
+    "x",
+    "é",
+    "$1",
+    "\n",
+    "\"a\"",
+    ":",
+    "[1,",
+    "]",
+    "{\"a\":{\"b\":\"c\"}}",
+    "uuid",
+];
+
+const JSON: &[&str] = &[
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    " ",
+    "\"a\"",
+    "\"b\"",
+    "1",
+    "-0.0",
+    "1.50",
+    "1e3",
+    "1e400",
+    "true",
+    "null",
+    "\"\\u00e9\"",
+    "\"\\ud800\"",
+    "\"\\n\\\"\"",
+    "\"é\"",
+    "{\"a\":1,\"a\":2}",
+    "[1,2]",
+    "\"a\":",
+    "x",
+];
+
+const PATHS: &[&str] = &[
+    "/", "//", "/v1.0", "/state", ".", "..", "a", "+", "%2F", "%2e", "%2B", "%", "%zz", "%c3%a9",
+    "?", "&", "=", ";", "http://h", "é", "#",
+];
+
+/// JSON that a body could be: of the fields that are read, in any case, of any kind.
+fn body() -> impl Strategy<Value = String> {
+    const NAMES: &[&str] = &[
+        "key",
+        "KEY",
+        "\u{212a}ey",
+        "value",
+        "etag",
+        "metadata",
+        "options",
+        "option\u{17f}",
+        "concurrency",
+        "consistency",
+        "contentType",
+        "keys",
+        "parallelism",
+        "operations",
+        "operation",
+        "request",
+        "other",
+    ];
+    let leaf = prop_oneof![
+        4 => select(NAMES).prop_map(|name| format!("{name:?}")),
+        4 => select(JSON).prop_filter("a value of its own", |text| {
+            serde_json::from_str::<serde_json::Value>(text).is_ok()
+        }).prop_map(str::to_owned),
+        1 => "[a-zé]{0,4}".prop_map(|text| serde_json::Value::from(text).to_string()),
+        1 => any::<f64>().prop_map(|number| number.to_string()),
+    ];
+    leaf.prop_recursive(4, 40, 6, |inner| {
+        let member = (select(NAMES), inner.clone())
+            .prop_map(|(name, value)| format!("{}: {value}", serde_json::Value::from(name)));
+        prop_oneof![
+            vec(inner, 0..5).prop_map(|items| format!("[{}]", items.join(" ,"))),
+            vec(member, 0..6).prop_map(|members| format!("{{{}}}", members.join(","))),
+        ]
+    })
+}
+
+/// What a transaction and a save look like, so that their insides are reached.
+fn request() -> impl Strategy<Value = String> {
+    let operation = (select(&["upsert", "delete", "x"][..]), body())
+        .prop_map(|(name, request)| format!(r#"{{"operation":"{name}","request":{request}}}"#));
+    prop_oneof![
+        body(),
+        vec(body(), 0..4).prop_map(|items| format!("[{}]", items.join(","))),
+        vec(operation, 0..4).prop_map(|items| format!(r#"{{"operations":[{}]}}"#, items.join(","))),
+        (body(), ".{0,3}").prop_map(|(body, rest)| body + &rest),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn durations_and_numbers_are_those_of_exact_arithmetic(text in of(DIGITS, 6)) {
+        durations(text.as_bytes());
+    }
+
+    #[test]
+    fn any_number_of_nanoseconds_is_written_and_read(nanos: i64) {
+        durations(&nanos.to_le_bytes());
+    }
+
+    #[test]
+    fn any_text_is_quoted_so_that_it_can_be_read_back(text: String) {
+        durations(text.as_bytes());
+    }
+
+    #[test]
+    fn etags_and_ttls_are_numbers_of_gos_kind(
+        etag in prop_oneof![select(NUMBERS).prop_map(str::to_owned), of(DIGITS, 3)],
+        ttl in prop_oneof![select(NUMBERS).prop_map(str::to_owned), of(DIGITS, 3)],
+    ) {
+        etag_ttl(format!("{etag}\n{ttl}").as_bytes());
+    }
+
+    #[test]
+    fn a_stored_key_is_its_prefix_and_the_callers_key(lines in vec(of(KEYS, 3), 5)) {
+        keys(lines.join("\n").as_bytes());
+    }
+
+    #[test]
+    fn placeholders_are_replaced_and_nothing_else(text in of(PLACEHOLDERS, 8)) {
+        placeholders(text.as_bytes());
+    }
+
+    #[test]
+    fn every_secret_of_a_file_is_found(json in body()) {
+        placeholders(format!("\n{json}").as_bytes());
+    }
+
+    #[test]
+    fn what_is_stored_is_what_serde_json_reads(
+        json in prop_oneof![of(JSON, 8), request()],
+        bytes in vec(any::<u8>(), 0..4),
+    ) {
+        json_compact(json.as_bytes());
+        json_compact(&[json.as_bytes(), &bytes].concat());
+    }
+
+    #[test]
+    fn bodies_are_read_as_they_are_written(body in request()) {
+        http_body_save(body.as_bytes());
+        http_body_transaction(body.as_bytes());
+    }
+
+    #[test]
+    fn paths_and_queries_are_walked_and_unescaped(path in of(PATHS, 8)) {
+        http_path(path.as_bytes());
+        http_path(format!("/{path}").as_bytes());
+    }
+}
+
+proptest! {
+    // Compiling takes milliseconds in a debug build.
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn a_trip_rule_is_kept_and_says_the_same_every_time(rule in of(RULES, 7)) {
+        trip_rule(rule.as_bytes());
+    }
+}
+
+/// Files that users wrote, with some of their lines changed.
+fn edited() -> impl Strategy<Value = String> {
+    const LINES: &[&str] = &[
+        "---",
+        "spec:",
+        "  metadata:",
+        "  - name: x",
+        "    value: {uuid}",
+        "    envRef: SECRET",
+        "- a",
+        "a: &a [b]",
+        "  x: *a",
+        "  <<: *a",
+        "kind: Component",
+        "kind: Resiliency",
+        "kind: Configuration",
+        "\t- x",
+        "scopes: [app1]",
+        "    value: \"$SECRET\"",
+        "      trip: a >",
+        "        duration: 5x",
+        "version: 1",
+        "apps:",
+        "  - appID: a",
+        "    timeout: $SECRET",
+        "  samplingRate: ${SECRET}",
+        "  ignoreErrors: true",
+        "?",
+        "- - -",
+        "'",
+        "…: \u{85}x",
+    ];
+    let edit = (any::<prop::sample::Index>(), 0..5_u8, select(LINES));
+    (select(seeds()), vec(edit, 0..4)).prop_map(|(seed, edits)| {
+        let mut lines: Vec<String> = seed.lines().map(str::to_owned).collect();
+        for (at, kind, line) in edits {
+            let at = at.index(lines.len() + 1);
+            match kind {
+                0 if at < lines.len() => drop(lines.remove(at)),
+                1 if at < lines.len() => lines.insert(at, lines[at].clone()),
+                2 if at < lines.len() => lines[at].insert_str(0, "  "),
+                3 if at < lines.len() => {
+                    let name = lines[at].split(':').next().unwrap_or_default().to_owned();
+                    lines[at] = format!("{name}: {line}");
+                }
+                _ => lines.insert(at, line.to_owned()),
+            }
+        }
+        lines.join("\n")
+    })
+}
+
+/// The resources of the recordings, and what else is read.
+fn seeds() -> Vec<String> {
+    let mut seeds: Vec<String> =
+        recorded::scenarios().into_iter().flat_map(|scenario| scenario.resources).collect();
+    let (config, run) = (include_str!("tests/config.yaml"), include_str!("tests/dapr.yaml"));
+    seeds.extend([config.to_owned(), run.to_owned()]);
+    seeds.sort();
+    seeds.dedup();
+    seeds
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn whatever_a_file_says_its_place_is_told_and_no_secret(text in edited()) {
+        let folder = tempfile::tempdir().unwrap();
+        yaml_resources(folder.path(), text.as_bytes());
+    }
+
+    #[test]
+    fn no_bytes_break_the_loading(bytes in vec(any::<u8>(), 0..64)) {
+        let folder = tempfile::tempdir().unwrap();
+        yaml_resources(folder.path(), &bytes);
+    }
+}
