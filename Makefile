@@ -12,7 +12,7 @@ NODE_LOCK := tests/apps/javascript/package-lock.json
 NODE_MODULES := tests/apps/javascript/node_modules
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run story test test-deps install-check conformance lint
+.PHONY: help run story test test-deps install-check conformance bench-engine fuzz lint
 
 help: ## list what there is to make
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -42,6 +42,21 @@ install-check: ## cargo install as docs/ci.md has it, as a debug build into targ
 conformance: redis ## what a real daprd answered, replayed; SIDECAR=PATH replays it against another binary
 	@OUTRIGGER_CONFORMANCE_SIDECAR="$(SIDECAR)" $(CARGO) test --locked --quiet --test conformance \
 		what_daprd_answered -- --nocapture
+
+bench-engine: ## what the engine's parts cost by themselves; PART=breaker for one of them
+	$(CARGO) bench --locked --bench engine -- $(PART)
+
+# The product's own lock file, so that what is fuzzed is what is built.
+SECONDS ?= 60
+FUZZ := $(CARGO) +nightly fuzz
+fuzz: ## SECONDS=60 of each fuzz target, or of TARGET alone; needs rustup, a C++ compiler and time
+	@command -v cargo-fuzz > /dev/null || $(CARGO) install --locked cargo-fuzz
+	@rustup toolchain list | grep -q '^nightly' || rustup toolchain install nightly --profile minimal
+	@python3 tests/fuzz/seeds.py
+	@cp Cargo.lock tests/fuzz/Cargo.lock
+	@for target in $(or $(TARGET),$$($(FUZZ) list --fuzz-dir tests/fuzz)); do \
+		$(FUZZ) run --fuzz-dir tests/fuzz "$$target" -- -max_total_time=$(SECONDS) -timeout=10; \
+	done
 
 lint: ## formatting, clippy, documentation
 	$(CARGO) fmt --check

@@ -5,6 +5,7 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use super::*;
 
 mod recorded;
+mod targets;
 
 /// A text of such pieces, with any letter now and then.
 fn of(pieces: &'static [&'static str], most: usize) -> impl Strategy<Value = String> {

@@ -325,8 +325,9 @@ pub fn trip_rule(input: &[u8]) {
     }
 }
 
-const SAMPLES: [Counts; 4] = [
+const SAMPLES: [Counts; 5] = [
     counts(0, 0, 0, 0, 0),
+    counts(5, 0, 5, 0, 5),
     counts(7, 1, 6, 0, 6),
     counts(5, 5, 0, 5, 0),
     counts(u32::MAX, u32::MAX, u32::MAX, u32::MAX, u32::MAX),
