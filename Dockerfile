@@ -13,6 +13,7 @@ COPY proto proto
 COPY src src
 # Cargo wants the targets of the manifest to be there, even those it does not build.
 COPY tests tests
+COPY benches benches
 RUN cargo build --locked --profile dist --bin outrigger
 
 FROM scratch

@@ -55,7 +55,8 @@ fuzz: ## SECONDS=60 of each fuzz target, or of TARGET alone; needs rustup, a C++
 	@python3 tests/fuzz/seeds.py
 	@cp Cargo.lock tests/fuzz/Cargo.lock
 	@for target in $(or $(TARGET),$$($(FUZZ) list --fuzz-dir tests/fuzz)); do \
-		$(FUZZ) run --fuzz-dir tests/fuzz "$$target" -- -max_total_time=$(SECONDS) -timeout=10; \
+		$(FUZZ) run --fuzz-dir tests/fuzz --target-dir "$(TARGET_DIR)/fuzz" "$$target" \
+			-- -max_total_time=$(SECONDS) -timeout=10; \
 	done
 
 lint: ## formatting, clippy, documentation
