@@ -28,7 +28,9 @@ pub fn http_body_save(input: &[u8]) {
     items.iter().flatten().for_each(check_item);
     match oracle::first(input) {
         Judgement::Valid(json) => {
-            check_verdict(&items, expected_items(&json), Expected::agrees);
+            check_verdict(&items, expected_items(&json), |expected, items| {
+                Expected::agrees(expected, items)
+            });
             check_verdict(&keys, expected_keys(&json), |expected, keys| expected == keys);
         }
         Judgement::Invalid => {
@@ -108,7 +110,7 @@ struct Expected {
 }
 
 impl Expected {
-    fn agrees(expected: &Vec<Self>, items: &Vec<ItemRequest>) -> bool {
+    fn agrees(expected: &[Self], items: &[ItemRequest]) -> bool {
         expected.len() == items.len()
             && expected.iter().zip(items).all(|(expected, item)| {
                 let stored = |bytes: &Bytes| serde_json::from_slice::<Value>(bytes).ok();
