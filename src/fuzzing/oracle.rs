@@ -1,6 +1,6 @@
 //! JSON as `serde_json` reads it, with the order of members and their duplicates kept.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use serde::{
     Deserialize, Deserializer,
@@ -30,6 +30,18 @@ impl Json {
             Self::Map(members) => {
                 let members = members.iter().map(|(name, member)| (name.clone(), member.value()));
                 Value::Object(members.collect())
+            }
+        }
+    }
+
+    /// Whether two members of one object have one name.
+    pub fn has_twins(&self) -> bool {
+        match self {
+            Self::Plain(_) | Self::Text(_) => false,
+            Self::List(items) => items.iter().any(Self::has_twins),
+            Self::Map(members) => {
+                let names: BTreeSet<&String> = members.iter().map(|(name, _)| name).collect();
+                names.len() < members.len() || members.iter().any(|(_, member)| member.has_twins())
             }
         }
     }
