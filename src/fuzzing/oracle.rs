@@ -66,8 +66,12 @@ pub fn whole(input: &[u8]) -> Judgement {
 /// Judges the first value of a text, whatever follows it.
 pub fn first(input: &[u8]) -> Judgement {
     match serde_json::Deserializer::from_slice(input).into_iter().next() {
-        // It wants a scalar to end before the next value begins.
-        Some(Err(error)) if error.to_string().contains("trailing characters") => {
+        // It wants a scalar to end before the next value begins, which Go does not: `nullx`, `01`.
+        Some(Err(error))
+            if ["trailing characters", "invalid number"]
+                .iter()
+                .any(|told| error.to_string().contains(told)) =>
+        {
             Judgement::Undecided
         }
         Some(read) => judge(input, read),

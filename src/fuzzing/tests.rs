@@ -294,6 +294,12 @@ fn bulk() -> impl Strategy<Value = String> {
     ])
 }
 
+#[test]
+fn what_the_fuzzers_found_holds() {
+    http_body_save(br#"{"parallelism":-0}"#);
+    http_body_transaction(b"08$~");
+}
+
 proptest! {
     #[test]
     fn durations_and_numbers_are_those_of_exact_arithmetic(text in of(DIGITS, 6)) {
