@@ -14,7 +14,7 @@ NODE_MODULES := tests/apps/javascript/node_modules
 BENCH_CRATES := -p outrigger-bench -p outrigger-counted -p outrigger-floors -p outrigger-load
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run story test test-deps install-check conformance lint bench bench-docs gates gates-record
+.PHONY: help run story test test-deps install-check conformance lint bench bench-docs bench-engine gates gates-record fuzz
 
 help: ## list what there is to make
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -56,6 +56,22 @@ gates: gates-programs ## what CI holds: instructions, allocations, system calls,
 
 gates-record: gates-programs ## records instructions and allocations anew; the commit says why
 	@$(GATES) --record
+
+bench-engine: ## what the engine's parts cost by themselves; PART=breaker for one of them
+	$(CARGO) bench --locked --bench engine -- $(PART)
+
+# The product's own lock file, so that what is fuzzed is what is built.
+SECONDS ?= 60
+FUZZ := $(CARGO) +nightly fuzz
+fuzz: ## SECONDS=60 of each fuzz target, or of TARGET alone; needs rustup, a C++ compiler and time
+	@command -v cargo-fuzz > /dev/null || $(CARGO) install --locked cargo-fuzz
+	@rustup toolchain list | grep -q '^nightly' || rustup toolchain install nightly --profile minimal
+	@python3 tests/fuzz/seeds.py
+	@cp Cargo.lock tests/fuzz/Cargo.lock
+	@for target in $(or $(TARGET),$$($(FUZZ) list --fuzz-dir tests/fuzz)); do \
+		$(FUZZ) run --fuzz-dir tests/fuzz --target-dir "$(TARGET_DIR)/fuzz" "$$target" \
+			-- -max_total_time=$(SECONDS) -timeout=10; \
+	done
 
 lint: ## formatting, clippy, documentation
 	$(CARGO) fmt --all --check
