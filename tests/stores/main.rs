@@ -5,6 +5,7 @@
 
 mod acceptance;
 mod contract;
+mod group_commit;
 mod layout;
 mod model;
 mod outage;
