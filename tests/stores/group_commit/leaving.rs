@@ -6,7 +6,7 @@ use futures_util::future::{LocalBoxFuture, join_all};
 use outrigger::state_store::{StateStore, StoreError, Write, redis::RedisStore};
 
 use super::{
-    batches, begin, patient_store_at,
+    batches, begin, lost, patient_store_at,
     proxy::{Mode, Proxy},
 };
 use crate::{
@@ -132,6 +132,30 @@ async fn who_leaves_after_sending_costs_the_others_nothing() {
     assert_versions(&server, &left, Some("1"));
     write(&store, set("warm", "still")).await.unwrap();
     assert_eq!(connections(&server), connections_before);
+}
+
+#[tokio::test]
+async fn a_batch_whose_connection_falls_silent_is_lost_for_all_and_executed_once() {
+    let (server, proxy, store) = set_up().await;
+    let before = batches(&server);
+    proxy.set(Mode::HoldReplies);
+    let mut calls = Vec::new();
+    for n in 0..60 {
+        calls.push(call(&store, n, false).await);
+    }
+    eventually("it is carried out", || async { batches(&server) > before }).await;
+    // Whoever leaves raises the question whether the connection still answers.
+    let (stay, left) = leave(calls);
+    let mut names = left;
+    for Call { names: mine, answer } in stay {
+        let results = answer.await;
+        assert!(results.iter().all(lost), "{results:?}");
+        names.extend(mine);
+    }
+    proxy.set(Mode::Pass);
+    eventually("saved again", || async { write(&store, set("after", "x")).await.is_ok() }).await;
+    assert_versions(&server, &names, Some("1"));
+    assert_eq!(batches(&server), before + 2, "nothing was sent twice");
 }
 
 #[tokio::test]

@@ -89,8 +89,10 @@ fn value() -> impl Strategy<Value = Bytes> {
     let length = prop_oneof![1 => Just(0), 20 => 1..200_usize, 1 => Just(1 << 16)];
     // A number of its own shows whose value it is.
     (length, 0..u64::MAX).prop_map(|(length, tag)| {
-        let text = tag.to_string();
-        text.into_bytes().into_iter().cycle().take(length).collect()
+        let tag = tag.to_string();
+        let mut text = tag.repeat(length / tag.len() + 1);
+        text.truncate(length);
+        text.into()
     })
 }
 
