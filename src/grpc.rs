@@ -8,6 +8,7 @@ mod call_log;
 pub mod dapr;
 pub mod limits;
 pub mod metadata;
+mod meter;
 pub mod names;
 pub mod refusal;
 pub mod state;
@@ -34,7 +35,11 @@ use crate::{
         drain::{Counted, Drain},
         token::{ApiToken, TOKEN_HEADER},
     },
-    grpc::{call_log::Entry, limits::LimitedMessages, names::Destination},
+    grpc::{call_log::Entry, limits::LimitedMessages, meter::Metered, names::Destination},
+    metrics::{
+        grpc::{GrpcMeters, Messages, Rpc},
+        refusals::{Protocol, Reason, Refusals},
+    },
     proto::{
         DESCRIPTORS,
         runtime::v1::dapr_server::{Dapr, DaprServer},
@@ -56,7 +61,29 @@ pub struct Surroundings {
     pub call_log: bool,
     /// What shutdown waits for.
     pub drain: Drain,
+    /// What counts the calls; `None` counts none.
+    pub meters: Option<Meters>,
 }
+
+/// What counts the calls of the gRPC API.
+#[derive(Clone, Debug)]
+pub struct Meters {
+    /// Those that a handler answers.
+    pub calls: Arc<GrpcMeters>,
+    /// Those that were turned away.
+    pub refusals: Arc<Refusals>,
+}
+
+/// What counts the calls of Dapr's service, with these latency buckets in milliseconds.
+pub fn call_meters(latencies: &[u64]) -> Arc<GrpcMeters> {
+    GrpcMeters::new(names::DAPR, names::methods(), latencies)
+}
+
+/// Why a call is turned away, and what it is told.
+type Refused = (Reason, Status);
+
+/// An answer that counts its bytes and keeps its call in flight.
+type Answer = Counted<Metered>;
 
 /// A request whose messages are not larger than allowed.
 type Call = Request<LimitedMessages<Incoming>>;
@@ -74,7 +101,7 @@ pub fn service<D: Dapr>(
     surroundings: Surroundings,
 ) -> impl Service<
     Request<Incoming>,
-    Response = Response<Counted<Body>>,
+    Response = Response<Answer>,
     Error = Infallible,
     Future: Send + 'static,
 > + Clone
@@ -93,7 +120,7 @@ pub fn internal_service(
     surroundings: Surroundings,
 ) -> impl Service<
     Request<Incoming>,
-    Response = Response<Counted<Body>>,
+    Response = Response<Answer>,
     Error = Infallible,
     Future: Send + 'static,
 > + Clone
@@ -106,7 +133,7 @@ fn serving<S>(
     edge: Edge<S>,
 ) -> impl Service<
     Request<Incoming>,
-    Response = Response<Counted<Body>>,
+    Response = Response<Answer>,
     Error = Infallible,
     Future: Send + 'static,
 > + Clone
@@ -150,9 +177,10 @@ where
     S: Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
 {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Counted<Body>> {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Answer> {
         if let Some(answer) = refusal::not_grpc(&request) {
-            return answer.map(|body| Counted::new(body, None));
+            self.refuse(Reason::Protocol);
+            return answer.map(|body| Counted::new(Metered::new(body, None), None));
         }
         let around = &self.surroundings;
         let trace = around.tracing.then(|| trace::answer(request.headers()));
@@ -163,8 +191,11 @@ where
         let call =
             (!matches!(destination, Destination::Reflection)).then(|| around.drain.enter_call());
         let mut response = match self.admit(destination, request.headers()) {
-            Ok(()) => self.logged(destination, request).await,
-            Err(refusal) => refusal.into_http(),
+            Ok(()) => self.counted(destination, request).await,
+            Err((reason, refusal)) => {
+                self.refuse(reason);
+                refusal.into_http().map(|body| Metered::new(body, None))
+            }
         };
         if let Some(value) = trace {
             response.headers_mut().insert(trace::HEADER, value);
@@ -184,30 +215,68 @@ where
         }
     }
 
-    fn admit(&self, destination: Destination, headers: &HeaderMap) -> Result<(), Status> {
+    fn admit(&self, destination: Destination, headers: &HeaderMap) -> Result<(), Refused> {
         if let Some(access) = &self.surroundings.access
             && !access::permits(access, destination)
         {
-            return Err(refusal::closed());
+            return Err((Reason::Access, refusal::closed()));
         }
         if let Some(token) = &self.surroundings.token {
             let presented = headers.get(TOKEN_HEADER).map(|value| value.as_bytes());
-            token.check(presented).map_err(|error| refusal::unauthenticated(error, headers))?;
+            token
+                .check(presented)
+                .map_err(|error| (Reason::Token, refusal::unauthenticated(error, headers)))?;
         }
         if self.surroundings.tracing
             && let Some(header) = headers.get(BAGGAGE_HEADER)
         {
-            baggage::check(header.as_bytes()).map_err(refusal::bad_baggage)?;
+            baggage::check(header.as_bytes())
+                .map_err(|error| (Reason::Baggage, refusal::bad_baggage(error)))?;
         }
-        refusal::check_encoding(headers)
+        refusal::check_encoding(headers).map_err(|refusal| (Reason::Protocol, refusal))
     }
 
-    async fn logged(&self, destination: Destination, request: Request<Incoming>) -> Response<Body> {
+    fn refuse(&self, reason: Reason) {
+        if let Some(meters) = &self.surroundings.meters {
+            meters.refusals.count(Protocol::Grpc, reason);
+        }
+    }
+
+    /// Counts the calls of the service's methods; those of others as turned away.
+    async fn counted(
+        &self,
+        destination: Destination,
+        request: Request<Incoming>,
+    ) -> Response<Metered> {
+        let call = match (&self.surroundings.meters, destination) {
+            (Some(meters), Destination::Dapr(method) | Destination::Unserved(method)) => {
+                meters.calls.begin(method)
+            }
+            (None, _) | (_, Destination::Reflection) => None,
+            (Some(_), _) => {
+                self.refuse(Reason::Unserved);
+                None
+            }
+        };
+        let messages = call.as_ref().map(Rpc::messages);
+        let response = self.logged(destination, request, messages.clone()).await;
+        if let Some(call) = call {
+            call.answer(call_log::code(&response));
+        }
+        response.map(|body| Metered::new(body, messages))
+    }
+
+    async fn logged(
+        &self,
+        destination: Destination,
+        request: Request<Incoming>,
+        messages: Option<Messages>,
+    ) -> Response<Body> {
         if !self.surroundings.call_log {
-            return self.dispatch(destination, request).await;
+            return self.dispatch(destination, request, messages).await;
         }
         let entry = Entry::begin(&request);
-        let response = self.dispatch(destination, request).await;
+        let response = self.dispatch(destination, request, messages).await;
         entry.end(&response);
         response
     }
@@ -216,10 +285,11 @@ where
         &self,
         destination: Destination,
         request: Request<Incoming>,
+        messages: Option<Messages>,
     ) -> Response<Body> {
         match (destination, &self.dapr, &self.reflection) {
             (Destination::Dapr(method), Some(dapr), _) => {
-                self.call(method, dapr.clone(), request).await
+                self.call(method, dapr.clone(), request, messages).await
             }
             (Destination::Reflection, _, Some(reflection)) => {
                 match reflection.clone().call(request).await {
@@ -240,10 +310,11 @@ where
         method: &'static str,
         mut dapr: S,
         request: Request<Incoming>,
+        messages: Option<Messages>,
     ) -> Response<Body> {
         let limit = self.surroundings.max_message_size;
         let compressed = request.headers().contains_key(refusal::ENCODING_HEADER);
-        let request = request.map(|body| LimitedMessages::new(body, limit));
+        let request = request.map(|body| LimitedMessages::new(body, limit).counted_by(messages));
         match AssertUnwindSafe(dapr.call(request)).catch_unwind().await {
             Ok(Ok(response)) if compressed => limits::reword_decompression(response, limit),
             Ok(Ok(response)) => response,

@@ -29,6 +29,7 @@ mod expand;
 mod fields;
 mod kinds;
 mod manifest;
+mod metric_settings;
 mod report;
 mod resiliency;
 mod resolve;
@@ -45,6 +46,7 @@ pub use crate::resources::{
     component::{Component, StoreSettings},
     configuration::{ApiLogging, Configuration, Feature},
     error::{LoadErrors, Place, Problem},
+    metric_settings::MetricSettings,
     report::{Level, Notice},
     yaml::Position,
 };
@@ -108,6 +110,8 @@ pub struct Resources {
     pub components: Vec<Component>,
     /// The names of the Resiliency resources that apply, in the order they were loaded.
     pub resiliency_names: Vec<String>,
+    /// The namespace of each of them; empty for none.
+    pub resiliency_namespaces: Vec<String>,
     /// The policies around the calls of each component.
     pub policies: PolicyCatalog,
     /// How the sidecar itself behaves.
@@ -132,7 +136,7 @@ pub fn load(options: &LoadOptions<'_>) -> Result<Resources, LoadErrors> {
         absent_secret_stores: BTreeSet::new(),
     };
     let components = component::load(&documents, &configuration, sources, &mut report);
-    let Resiliency { names, definitions, reaches } = resiliency;
+    let Resiliency { names, namespaces, definitions, reaches } = resiliency;
     // Names that are not defined were told with their lines; lenient they mean no policy.
     let (policies, _) = PolicyCatalog::new_lenient(definitions);
     warn_about_missed_targets(&reaches, &components, &mut report);
@@ -145,6 +149,7 @@ pub fn load(options: &LoadOptions<'_>) -> Result<Resources, LoadErrors> {
     Ok(Resources {
         components: components.stores,
         resiliency_names: names,
+        resiliency_namespaces: namespaces,
         policies,
         configuration,
         notices,

@@ -36,7 +36,7 @@ impl Entry {
 }
 
 /// An error's code stands among the headers; a success has it behind its message.
-fn code<B>(response: &Response<B>) -> i64 {
+pub(super) fn code<B>(response: &Response<B>) -> usize {
     let text = response.headers().get("grpc-status").and_then(|value| value.to_str().ok());
     text.and_then(|text| text.parse().ok()).unwrap_or(0)
 }

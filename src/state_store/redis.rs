@@ -69,7 +69,7 @@ impl RedisStore {
     /// Starts connecting in the background. Has to be called inside the `current_thread` runtime
     /// that will make the calls.
     pub fn new(component: &str, settings: Arc<RedisSettings>, health: Arc<RedisHealth>) -> Self {
-        let main = Lane::new();
+        let main = Lane::new(health.meters().clone());
         let dial = Dial { settings: settings.clone(), patience: Duration::ZERO };
         let supervisor = main.clone().supervise(dial, Some(health.join()), Confirm::Never);
         let tasks = Mutex::new(vec![Task::new(tokio::spawn(supervisor))]);
@@ -92,7 +92,7 @@ impl RedisStore {
     /// The lane for writes that wait for replicas; its connection is opened when first needed.
     fn strong_lane(&self) -> &Arc<Lane> {
         self.inner.strong.get_or_init(|| {
-            let lane = Lane::new();
+            let lane = Lane::new(self.inner.health.meters().clone());
             let confirm = Confirm::Replicas(self.inner.replicas.clone());
             let settings = self.inner.settings.clone();
             let dial = Dial { settings, patience: confirm.patience() };
@@ -140,6 +140,7 @@ impl RedisStore {
         command: impl Future<Output = Result<Value, Error>>,
     ) -> Result<Value, Error> {
         let on_wire = self.inner.main.queue.pulse().hand_over();
+        self.inner.main.meters.read();
         let reply = command.await;
         pump::settle(on_wire, &reply);
         if let Err(error) = &reply {

@@ -108,11 +108,10 @@ spec: {}
     store statestore (state.redis/v1)
     warning config0.yaml:6:13: spec.tracing.zipkin: has no effect, because traces are not exported
     debug config0.yaml:11:13: spec.secrets.scopes: holds anyway, because the secrets API is not served
-    warning config0.yaml:7:11: spec.metric: has no effect, because metrics cannot be configured
     warning config0.yaml:9:9: spec.mtls: has no effect, because sidecars do not call each other
     warning config0.yaml:2:1: Spec: unknown field; valid are apiVersion, kind, metadata, scopes and spec; did you mean "spec"?
     warning config0.yaml:5:5: spec.tracing.samplingrate: unknown field; valid are samplingRate, stdout, zipkin and otel; did you mean "samplingRate"?
-    warning config0.yaml:8:3: spec.feature: unknown field; valid are tracing, features, logging, components, api, secrets, metric, metrics, accessControl, httpPipeline, appHttpPipeline, nameResolution, mtls, wasm and workflow; did you mean "features"?
+    warning config0.yaml:8:3: spec.feature: unknown field; valid are tracing, features, logging, components, api, metric, metrics, secrets, accessControl, httpPipeline, appHttpPipeline, nameResolution, mtls, wasm and workflow; did you mean "features"?
     warning config0.yaml: only the first document of a Configuration file is read
     "#);
     assert_eq!(case.strict(), case.lenient());

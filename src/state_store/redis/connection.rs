@@ -20,6 +20,7 @@ use super::{
     replicas::Replicas,
     reply,
 };
+use crate::metrics::store::StoreMeters;
 
 /// How many reads may be on the wire at once.
 pub(super) const READS: usize = 128;
@@ -37,6 +38,7 @@ pub(super) struct Lane {
     pub(super) queue: Queue,
     door: watch::Sender<Door>,
     wanted: Notify,
+    pub(super) meters: Arc<StoreMeters>,
 }
 
 /// Whether there is a connection.
@@ -84,12 +86,16 @@ enum End {
 
 impl Lane {
     /// A lane whose supervisor has not connected yet.
-    pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self {
+    pub(super) fn new(meters: Arc<StoreMeters>) -> Arc<Self> {
+        let lane = Arc::new(Self {
             queue: Queue::default(),
             door: watch::Sender::new(Door::Opening),
             wanted: Notify::new(),
-        })
+            meters,
+        });
+        let watched = Arc::downgrade(&lane);
+        lane.meters.watch_queue(move || watched.upgrade().map(|lane| lane.queue.depth()));
+        lane
     }
 
     /// The connection if it is there now; a missing one is asked for.

@@ -117,6 +117,7 @@ async fn call(
         Batch::Transaction { writes, .. } => scripts::arguments(writes.iter(), Scope::Transaction),
     };
     let on_wire = lane.queue.pulse().hand_over();
+    lane.meters.batch(batch.len());
     let script = async {
         match form {
             Form::Name => client.evalsha(WRITE_SHA, keys, arguments).await,

@@ -62,6 +62,14 @@ pub(super) enum Batch {
 }
 
 impl Batch {
+    /// How many writes are in it.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Writes(writes) => writes.len(),
+            Self::Transaction { writes, .. } => writes.len(),
+        }
+    }
+
     /// The batch as it has to be sent a second time, when the first was not carried out.
     pub(super) fn without_those_who_left(self) -> Self {
         match self {
@@ -120,6 +128,11 @@ impl Queue {
     /// Why nothing may wait now.
     pub(super) fn cause(&self) -> Option<String> {
         self.state().shut.clone()
+    }
+
+    /// How much waits.
+    pub(super) fn depth(&self) -> usize {
+        self.state().waiting.len()
     }
 
     /// Takes the next batch out.
