@@ -5,7 +5,7 @@ use proptest::prelude::{any, proptest};
 use super::{CliError, Command, Launch, parse};
 use crate::{
     log::Level,
-    sidecar::options::{AppProtocol, SidecarOptions},
+    sidecar::options::{AppProtocol, MetricsPort, SidecarOptions},
 };
 
 fn parsed(program: &str, line: &str, environment: &[(&str, &str)]) -> Result<Command, CliError> {
