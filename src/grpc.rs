@@ -191,7 +191,15 @@ where
         let call =
             (!matches!(destination, Destination::Reflection)).then(|| around.drain.enter_call());
         let mut response = match self.admit(destination, request.headers()) {
-            Ok(()) => self.counted(destination, request).await,
+            Ok(()) => {
+                let counted = self.count(destination);
+                let messages = counted.as_ref().map(Rpc::messages);
+                let response = self.logged(destination, request, messages.clone()).await;
+                if let Some(counted) = counted {
+                    counted.answer(call_log::code(&response));
+                }
+                response.map(|body| Metered::new(body, messages))
+            }
             Err((reason, refusal)) => {
                 self.refuse(reason);
                 refusal.into_http().map(|body| Metered::new(body, None))
@@ -242,28 +250,17 @@ where
         }
     }
 
-    /// Counts the calls of the service's methods; those of others as turned away.
-    async fn counted(
-        &self,
-        destination: Destination,
-        request: Request<Incoming>,
-    ) -> Response<Metered> {
-        let call = match (&self.surroundings.meters, destination) {
-            (Some(meters), Destination::Dapr(method) | Destination::Unserved(method)) => {
-                meters.calls.begin(method)
-            }
-            (None, _) | (_, Destination::Reflection) => None,
-            (Some(_), _) => {
+    /// Begins to count a call of one of the service's methods; others are turned away.
+    fn count(&self, destination: Destination) -> Option<Rpc> {
+        let meters = self.surroundings.meters.as_ref()?;
+        match destination {
+            Destination::Dapr(method) | Destination::Unserved(method) => meters.calls.begin(method),
+            Destination::Reflection => None,
+            Destination::Unknown | Destination::Foreign | Destination::Malformed => {
                 self.refuse(Reason::Unserved);
                 None
             }
-        };
-        let messages = call.as_ref().map(Rpc::messages);
-        let response = self.logged(destination, request, messages.clone()).await;
-        if let Some(call) = call {
-            call.answer(call_log::code(&response));
         }
-        response.map(|body| Metered::new(body, messages))
     }
 
     async fn logged(

@@ -42,7 +42,7 @@ use crate::{
     http::{call_log::CallLog, cors::Cors, error::ErrorBody},
     metrics::{
         error_codes::{ErrorCode, ErrorCodes},
-        http::HttpMeters,
+        http::{HttpMeters, InFlight},
         refusals::{Protocol, Reason, Refusals},
     },
 };
@@ -105,6 +105,22 @@ pub enum Unrouted {
     Nothing,
 }
 
+impl Meters {
+    fn begin(&self, request: &Request<Body>) -> InFlight<'_> {
+        let bytes = request.body().size_hint().exact().unwrap_or(0);
+        self.requests.begin(request.method().as_str(), request.uri().path(), bytes)
+    }
+
+    fn end(&self, counted: InFlight<'_>, response: &Response<Body>) {
+        counted.answer(response.status().as_u16(), response.body().size_hint().lower());
+        if let (Some(codes), Some(code)) =
+            (&self.error_codes, response.extensions().get::<ErrorCode>())
+        {
+            codes.record(*code);
+        }
+    }
+}
+
 struct Edge {
     router: Router,
     surroundings: Surroundings,
@@ -158,24 +174,12 @@ pub fn service(
 
 impl Edge {
     async fn answer(&self, mut request: Request<Body>) -> Response<Body> {
-        if head_size(&request) > head_limit(self.surroundings.read_buffer_size) {
-            self.refuse(Reason::Head);
-            return refused_by_server(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, &request);
+        if let Some(refusal) = self.clean(&mut request) {
+            return refusal;
         }
-        match path::cleaned(request.uri()) {
-            Ok(None) => {}
-            Ok(Some(uri)) => *request.uri_mut() = uri,
-            Err(path::BadEscape) => {
-                self.refuse(Reason::Protocol);
-                return refused_by_server(StatusCode::BAD_REQUEST, &request);
-            }
-        }
-        let is_health = health::is_health_path(request.uri().path());
-        if !self.surroundings.tracing || is_health {
-            return self.counted(request).await;
-        }
-        let trace = trace::Answer::to(request.headers());
-        let baggage = request.headers().get(BAGGAGE_HEADER).cloned();
+        let is_traced = self.surroundings.tracing && !health::is_health_path(request.uri().path());
+        let trace = is_traced.then(|| trace::Answer::to(request.headers()));
+        let baggage = is_traced.then(|| request.headers().get(BAGGAGE_HEADER).cloned()).flatten();
         if let Some(header) = &baggage
             && let Err(error) = baggage::check(header.as_bytes())
         {
@@ -183,26 +187,37 @@ impl Edge {
             let text = format!("invalid baggage header: {error}\n");
             return error::plain_text(StatusCode::BAD_REQUEST, text);
         }
-        let mut response = self.counted(request).await;
-        trace.write(response.headers_mut());
+        let counted = self.surroundings.meters.as_ref().map(|meters| meters.begin(&request));
+        let mut response = self.shared(request).await;
+        if let (Some(meters), Some(counted)) = (&self.surroundings.meters, counted) {
+            meters.end(counted, &response);
+        }
+        if let Some(trace) = trace {
+            trace.write(response.headers_mut());
+        }
         if let Some(baggage) = baggage {
             response.headers_mut().insert(BAGGAGE_HEADER, baggage);
         }
         response
     }
 
-    async fn counted(&self, request: Request<Body>) -> Response<Body> {
-        let Some(meters) = &self.surroundings.meters else { return self.shared(request).await };
-        let bytes = request.body().size_hint().exact().unwrap_or(0);
-        let counted = meters.requests.begin(request.method().as_str(), request.uri().path(), bytes);
-        let response = self.shared(request).await;
-        counted.answer(response.status().as_u16(), response.body().size_hint().lower());
-        if let (Some(codes), Some(code)) =
-            (&meters.error_codes, response.extensions().get::<ErrorCode>())
-        {
-            codes.record(*code);
-        }
-        response
+    /// Cleans the path, or answers a request that is none.
+    fn clean(&self, request: &mut Request<Body>) -> Option<Response<Body>> {
+        let (reason, status) =
+            if head_size(request) > head_limit(self.surroundings.read_buffer_size) {
+                (Reason::Head, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
+            } else {
+                match path::cleaned(request.uri()) {
+                    Ok(None) => return None,
+                    Ok(Some(uri)) => {
+                        *request.uri_mut() = uri;
+                        return None;
+                    }
+                    Err(path::BadEscape) => (Reason::Protocol, StatusCode::BAD_REQUEST),
+                }
+            };
+        self.refuse(reason);
+        Some(refused_by_server(status, request))
     }
 
     fn refuse(&self, reason: Reason) {

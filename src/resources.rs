@@ -47,7 +47,7 @@ pub use crate::resources::{
     configuration::{ApiLogging, Configuration, Feature},
     error::{LoadErrors, Place, Problem},
     metric_settings::MetricSettings,
-    report::{Level, Notice},
+    report::{FailedComponent, Level, Notice},
     yaml::Position,
 };
 
@@ -114,6 +114,8 @@ pub struct Resources {
     pub resiliency_namespaces: Vec<String>,
     /// The policies around the calls of each component.
     pub policies: PolicyCatalog,
+    /// Those that could not be loaded and are left out.
+    pub failed_components: Vec<FailedComponent>,
     /// How the sidecar itself behaves.
     pub configuration: Configuration,
     /// Lines for the log, in their order.
@@ -142,7 +144,7 @@ pub fn load(options: &LoadOptions<'_>) -> Result<Resources, LoadErrors> {
     warn_about_missed_targets(&reaches, &components, &mut report);
     warn_about_bare_stores(&reaches, &components, &policies, &mut report);
 
-    let Report { problems, notices, .. } = report;
+    let Report { problems, notices, failed_components, .. } = report;
     if !problems.is_empty() {
         return Err(LoadErrors::new(problems));
     }
@@ -151,6 +153,7 @@ pub fn load(options: &LoadOptions<'_>) -> Result<Resources, LoadErrors> {
         resiliency_names: names,
         resiliency_namespaces: namespaces,
         policies,
+        failed_components,
         configuration,
         notices,
     })

@@ -29,7 +29,7 @@ use crate::{
     },
     sidecar::{
         data_plane::{DataPlane, Listeners, Parts},
-        meters::Meters,
+        meters::{Loaded, Meters},
         options::{AppChannel, SidecarOptions},
         ports::Ports,
         stores::Stores,
@@ -87,12 +87,14 @@ pub async fn start(
     let resources = load(options, environment)?;
     let configuration = resources.configuration;
     let settings = &configuration.metrics;
-    announce::metric_settings(settings);
     let stores = Stores::new(resources.components, &resources.policies, settings.latencies());
     let meters = Meters::new(settings, &stores);
     let namespaces = resources.resiliency_namespaces;
-    let resiliencies = resources.resiliency_names.iter().cloned().zip(namespaces).collect();
-    let registry = meters::registry(options, settings, &meters, &stores, resiliencies);
+    let loaded = Loaded {
+        resiliencies: resources.resiliency_names.iter().cloned().zip(namespaces).collect(),
+        failed_components: resources.failed_components,
+    };
+    let registry = meters::registry(options, settings, &meters, &stores, loaded);
     let Ports { apis: listeners, public, metrics } = Ports::open(options)?;
     let identity = identity(options, &stores, &resources.resiliency_names);
     let rules = configuration.api_rules;
@@ -128,14 +130,12 @@ pub async fn start(
     parts.health.set_outbound_ready();
     let app_watch = watch_app(&options.app, &parts.health);
     announce::running(began);
-    let grace = options.graceful_shutdown;
-    let listen_addresses = options.listen_addresses.clone();
     Ok(Running {
         grpc_port,
         http_port,
         metrics_port,
-        listen_addresses,
-        grace,
+        listen_addresses: options.listen_addresses.clone(),
+        grace: options.graceful_shutdown,
         parts,
         planes,
         app_watch,
@@ -196,6 +196,7 @@ fn load(options: &SidecarOptions, environment: &dyn Environment) -> Result<Resou
     for notice in &resources.notices {
         announce::notice(notice);
     }
+    announce::metric_settings(&resources.configuration.metrics);
     if options.embedded && resources.components.is_empty() {
         resources.components.push(embedded_store(&options.app_id));
     }

@@ -142,10 +142,7 @@ impl<S: StateStore> StateComponent<S> {
         call: &Call,
         keys: Vec<UserKey>,
     ) -> Result<Vec<BulkItem>, StateError> {
-        if keys.is_empty() {
-            return Ok(Vec::new());
-        }
-        let timer = self.meters.begin(Metered::BulkGet);
+        let Some(timer) = self.begin(Metered::BulkGet, keys.len()) else { return Ok(Vec::new()) };
         let stored: Vec<StoredKey> = keys.iter().map(|key| self.key_prefix.stored(key)).collect();
         let found = self.fetch_all(call, &stored).await;
         match &found {
@@ -162,26 +159,30 @@ impl<S: StateStore> StateComponent<S> {
 
     /// Saves one or more values.
     pub async fn save(&self, call: &Call, items: Vec<SaveItem>) -> Result<(), StateError> {
-        let writes = items.into_iter().map(|item| self.set(item)).collect::<Result<_, _>>()?;
-        self.write_each(Metered::Set, call, writes)
-            .await
-            .map_err(|cause| StateError::Save { store: self.name.clone(), cause })
+        let writes = items.into_iter().map(|item| self.set(item)).collect::<Result<Vec<_>, _>>()?;
+        let Some(timer) = self.begin(Metered::Set, writes.len()) else { return Ok(()) };
+        let done = writing::write_each(&self.store, &self.outbound, call, writes).await;
+        told(timer, done.as_ref().err().map(class::of_write));
+        done.map_err(|cause| StateError::Save { store: self.name.clone(), cause })
     }
 
     /// Deletes one key; a missing one is no error.
     pub async fn delete(&self, call: &Call, item: DeleteItem) -> Result<(), StateError> {
         let key = item.key.as_str().to_owned();
-        self.write_each(Metered::Delete, call, vec![self.removal(item)])
-            .await
-            .map_err(|cause| StateError::Delete { key, cause })
+        let timer = self.meters.begin(Metered::Delete);
+        let writes = vec![self.removal(item)];
+        let done = writing::write_each(&self.store, &self.outbound, call, writes).await;
+        told(timer, done.as_ref().err().map(class::of_write));
+        done.map_err(|cause| StateError::Delete { key, cause })
     }
 
     /// Deletes several keys.
     pub async fn bulk_delete(&self, call: &Call, items: Vec<DeleteItem>) -> Result<(), StateError> {
-        let writes = items.into_iter().map(|item| self.removal(item)).collect();
-        self.write_each(Metered::BulkDelete, call, writes)
-            .await
-            .map_err(|cause| StateError::BulkDelete { store: self.name.clone(), cause })
+        let writes: Vec<_> = items.into_iter().map(|item| self.removal(item)).collect();
+        let Some(timer) = self.begin(Metered::BulkDelete, writes.len()) else { return Ok(()) };
+        let done = writing::write_each(&self.store, &self.outbound, call, writes).await;
+        told(timer, done.as_ref().err().map(class::of_write));
+        done.map_err(|cause| StateError::BulkDelete { store: self.name.clone(), cause })
     }
 
     /// Applies the operations in their order, each on its own, as Dapr does on Redis.
@@ -231,19 +232,9 @@ impl<S: StateStore> StateComponent<S> {
         Err(StateError::QueryFailed { store, detail })
     }
 
-    async fn write_each(
-        &self,
-        operation: Metered,
-        call: &Call,
-        writes: Vec<Write>,
-    ) -> Result<(), WriteFailure> {
-        if writes.is_empty() {
-            return Ok(());
-        }
-        let timer = self.meters.begin(operation);
-        let done = writing::write_each(&self.store, &self.outbound, call, writes).await;
-        told(timer, done.as_ref().err().map(class::of_write));
-        done
+    /// Begins to count a call; `None` if there is nothing to do, which is no call for a store.
+    fn begin(&self, operation: Metered, items: usize) -> Option<Timer<'_>> {
+        (items > 0).then(|| self.meters.begin(operation))
     }
 
     async fn fetch_all(

@@ -76,6 +76,9 @@ families! {
     COMPONENT_INIT: Counter "dapr_runtime_component_init_total"
         ["app_id", "component"]
         "Components that were loaded, by their type.";
+    COMPONENT_INIT_FAIL: Counter "dapr_runtime_component_init_fail_total"
+        ["app_id", "component", "componentName", "reason"]
+        "Components that could not be loaded and whose errors are ignored.";
     ERROR_CODES: Counter "dapr_error_code_total"
         ["app_id", "category", "error_code"]
         "Failed calls by error code; only with recordErrorCodes.";

@@ -87,11 +87,11 @@ impl HttpMeters {
     }
 
     /// A request begins; its path is clean.
-    pub fn begin(&self, method: &str, path: &str, bytes: u64) -> Request<'_> {
+    pub fn begin(&self, method: &str, path: &str, bytes: u64) -> InFlight<'_> {
         self.request_bytes.record(bytes);
         let method = METHODS.iter().position(|name| *name == method).unwrap_or(METHODS.len() - 1);
         let statuses = &self.by_path[self.paths.find(path)][method];
-        Request { meters: self, statuses, begun: Instant::now() }
+        InFlight { meters: self, statuses, begun: Instant::now() }
     }
 
     /// Puts the series into a scrape.
@@ -125,13 +125,13 @@ impl HttpMeters {
 
 /// One request under way; one whose caller leaves before its answer is not counted.
 #[derive(Debug)]
-pub struct Request<'a> {
+pub struct InFlight<'a> {
     meters: &'a HttpMeters,
     statuses: &'a OnceLock<Box<Statuses>>,
     begun: Instant,
 }
 
-impl Request<'_> {
+impl InFlight<'_> {
     /// The request is answered.
     pub fn answer(self, status: u16, bytes: u64) {
         let millis = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -15,7 +15,6 @@ pub const RUNTIME: &str = "dapr.runtime";
 const LOADER: &str = "dapr.runtime.processor.loops.root";
 const GRPC: &str = "dapr.runtime.grpc.api";
 const DIAGNOSTICS: &str = "dapr.runtime.diagnostics";
-const METRICS: &str = "dapr.metrics";
 const HTTP: &str = "dapr.runtime.http";
 const INTERNAL: &str = "dapr.runtime.grpc.internal";
 
@@ -61,12 +60,19 @@ pub fn notice(notice: &Notice) {
 /// What the Configuration says about metrics.
 pub fn metric_settings(settings: &MetricSettings) {
     tracing::info!(target: DIAGNOSTICS, "metric spec: {}", settings.text());
+    if settings.latencies.is_none() {
+        let bounds: Vec<_> = settings.latencies().iter().map(u64::to_string).collect();
+        tracing::info!(
+            target: DIAGNOSTICS,
+            "Using default latency distribution buckets: [{}]", bounds.join(" ")
+        );
+    }
 }
 
 /// The port for metrics accepts.
 pub fn listening_for_scrapes(options: &SidecarOptions, port: u16) {
     let address = options.metrics.as_ref().map_or("", |metrics| metrics.address.as_str());
-    tracing::info!(target: METRICS, "metrics server started on {address}:{port}/");
+    tracing::info!(target: RUNTIME, "metrics server started on {address}:{port}/");
 }
 
 /// The stores are known; none of them needs to be reachable.

@@ -8,7 +8,7 @@ use crate::{
         Registry, error_codes::ErrorCodes, families, grpc::GrpcMeters, http::HttpMeters, process,
         refusals::Refusals,
     },
-    resources::MetricSettings,
+    resources::{FailedComponent, MetricSettings},
     sidecar::{
         options::SidecarOptions,
         stores::{StoreLabels, Stores},
@@ -53,21 +53,29 @@ impl Meters {
     }
 }
 
-/// Who is asked at a scrape; `resiliencies` are the loaded resources, each with its namespace. With metrics turned off by the Configuration only the process is, as
+/// What the resources led to.
+pub struct Loaded {
+    /// The Resiliency resources that apply, each with its namespace.
+    pub resiliencies: Vec<(String, String)>,
+    /// The components that are left out.
+    pub failed_components: Vec<FailedComponent>,
+}
+
+/// Who is asked at a scrape. With metrics turned off by the Configuration only the process is, as
 /// in daprd.
 pub fn registry(
     options: &SidecarOptions,
     settings: &MetricSettings,
     meters: &Meters,
     stores: &Stores,
-    resiliencies: Vec<(String, String)>,
+    loaded: Loaded,
 ) -> Registry {
     let registry = Registry::new(settings.rules.clone());
     registry.register(process::collect);
     if !settings.enabled {
         return registry;
     }
-    let labels = store_labels(options, &resiliencies);
+    let labels = store_labels(options, &loaded.resiliencies);
     let (meters, stores) = (meters.clone(), stores.clone());
     registry.register(move |scrape| {
         let app_id = labels.app_id.as_str();
@@ -77,10 +85,19 @@ pub fn registry(
         if let Some(codes) = &meters.error_codes {
             codes.collect(scrape, app_id);
         }
-        for (name, namespace) in &resiliencies {
+        for (name, namespace) in &loaded.resiliencies {
             let labels =
                 [("app_id", app_id), ("name", name.as_str()), ("namespace", namespace.as_str())];
             scrape.counter(&families::RESILIENCY_LOADED, labels, 1);
+        }
+        for FailedComponent { name, kind_type, reason } in &loaded.failed_components {
+            let labels = [
+                ("app_id", app_id),
+                ("component", kind_type.as_str()),
+                ("componentName", name.as_str()),
+                ("reason", reason),
+            ];
+            scrape.counter(&families::COMPONENT_INIT_FAIL, labels, 1);
         }
         stores.collect(scrape, &labels);
     });

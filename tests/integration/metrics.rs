@@ -17,11 +17,11 @@ use outrigger::{
 };
 
 use crate::harness::{
-    client::{Client, block_on, item},
+    client::{Client, block_on},
     eventually, http,
     ports::free_port,
     redis::Redis,
-    resources::{quickstart_in_a_hurry, resiliency},
+    resources::{quickstart_in_a_hurry, resiliency, statestore},
     sidecar::{Setup, Sidecar},
 };
 
@@ -51,6 +51,10 @@ fn complete() -> (Redis, Sidecar) {
     let config = folder.path().join("config.yaml");
     fs::write(&config, "spec:\n  metrics: {recordErrorCodes: true}\n").expect("a file");
     let setup = Setup::default().redis(&redis).resource("resiliency.yaml", &policies());
+    let unknown = statestore(&redis).replace("name: statestore", "name: other");
+    let unknown =
+        unknown.replace("  type: state.redis", "  ignoreErrors: true\n  type: state.mysql");
+    let setup = setup.resource("other.yaml", &unknown);
     let setup = setup.env("NAMESPACE", "prod").args(&["--config", &config.display().to_string()]);
     let sidecar = setup.start();
     sidecar.wait_until_connected();
@@ -104,6 +108,18 @@ fn a_scrape_says_what_was_done() {
     let (_redis, sidecar) = complete();
     call_everything(&sidecar);
     let found = scrape(&sidecar);
+    check_state(&found);
+    check_rpcs(&found);
+    check_requests(&found);
+    check_policies(&found);
+    check_failures(&found);
+    let memory = found.value("process_resident_memory_bytes");
+    assert!((1e6..1e9).contains(&memory), "{memory}");
+    sidecar.finish();
+}
+
+#[track_caller]
+fn check_state(found: &Exposition) {
     let state = |operation: &str, success: &str, count: u32| {
         format!(
             "dapr_component_state_count{{component=\"statestore\",namespace=\"prod\",\
@@ -111,7 +127,7 @@ fn a_scrape_says_what_was_done() {
         )
     };
     assert_eq!(
-        counts(&found, "dapr_component_state_count"),
+        counts(found, "dapr_component_state_count"),
         [
             state("bulk_get", "true", 2),
             state("delete", "true", 2),
@@ -128,7 +144,7 @@ fn a_scrape_says_what_was_done() {
         )
     };
     assert_eq!(
-        counts(&found, "outrigger_state_outcomes_total"),
+        counts(found, "outrigger_state_outcomes_total"),
         [
             outcome("bad_etag", "set", 1),
             outcome("conflict", "set", 1),
@@ -139,13 +155,17 @@ fn a_scrape_says_what_was_done() {
             outcome("ok", "transaction", 1),
         ]
     );
+}
+
+#[track_caller]
+fn check_rpcs(found: &Exposition) {
     let rpc = |method: &str, status: &str, count: u32| {
         format!(
             "dapr_grpc_io_server_completed_rpcs{{grpc_server_method=\"/dapr.proto.runtime.v1.Dapr/\
              {method}\",grpc_server_status=\"{status}\"}} {count}"
         )
     };
-    let completed = counts(&found, "dapr_grpc_io_server_completed_rpcs").into_iter();
+    let completed = counts(found, "dapr_grpc_io_server_completed_rpcs").into_iter();
     let completed: Vec<_> = completed.filter(|line| !line.contains("GetMetadata")).collect();
     assert_eq!(
         completed,
@@ -159,13 +179,17 @@ fn a_scrape_says_what_was_done() {
             rpc("SaveState", "OK", 1),
         ]
     );
+}
+
+#[track_caller]
+fn check_requests(found: &Exposition) {
     let request = |method: &str, path: &str, status: u16, count: u32| {
         format!(
             "dapr_http_server_request_count{{method=\"{method}\",path=\"{path}\",\
              status=\"{status}\"}} {count}"
         )
     };
-    let requests = counts(&found, "dapr_http_server_request_count").into_iter();
+    let requests = counts(found, "dapr_http_server_request_count").into_iter();
     let requests: Vec<_> = requests.filter(|line| !line.contains("healthz")).collect();
     assert_eq!(
         requests,
@@ -184,12 +208,39 @@ fn a_scrape_says_what_was_done() {
     // The test's own readiness checks are requests, too.
     let healthz = request("GET", "/v1.0/healthz/outbound", 204, 0);
     let healthz = healthz.trim_end_matches('0').trim();
-    assert!(counts(&found, "request_count").iter().any(|line| line.starts_with(healthz)));
+    assert!(counts(found, "request_count").iter().any(|line| line.starts_with(healthz)));
+}
+
+#[track_caller]
+fn check_policies(found: &Exposition) {
+    assert_eq!(
+        counts(found, "dapr_resiliency_loaded"),
+        ["dapr_resiliency_loaded{name=\"myresiliency\",namespace=\"prod\"} 1"]
+    );
+    // Every call of the first list ran under each policy.
+    for (policy, status) in [("timeout", ""), ("retry", ""), ("circuitbreaker", "closed")] {
+        assert_eq!(found.value(&policy_series("count", policy, status)), 13.0, "{policy}");
+    }
+    assert_eq!(found.value(&policy_series("cb_state", "circuitbreaker", "closed")), 1.0);
+    assert_eq!(
+        counts(found, "dapr_runtime_component_init_total"),
+        ["dapr_runtime_component_init_total{component=\"state.redis\"} 1"]
+    );
+    assert_eq!(
+        counts(found, "dapr_runtime_component_init_fail_total"),
+        ["dapr_runtime_component_init_fail_total{component=\"state.mysql\",\
+          componentName=\"other\",reason=\"creation\"} 1"]
+    );
+    assert_eq!(counts(found, "dapr_resiliency_activations_total"), [""; 0]);
+}
+
+#[track_caller]
+fn check_failures(found: &Exposition) {
     let code = |category: &str, code: &str, count: u32| {
         format!("dapr_error_code_total{{category=\"{category}\",error_code=\"{code}\"}} {count}")
     };
     assert_eq!(
-        counts(&found, "dapr_error_code_total"),
+        counts(found, "dapr_error_code_total"),
         [
             code("common", "ERR_MALFORMED_REQUEST", 1),
             code("service-invocation", "ERR_DIRECT_INVOKE", 1),
@@ -199,29 +250,12 @@ fn a_scrape_says_what_was_done() {
         ]
     );
     assert_eq!(
-        counts(&found, "dapr_resiliency_loaded"),
-        ["dapr_resiliency_loaded{name=\"myresiliency\",namespace=\"prod\"} 1"]
-    );
-    // Every call of the first list ran under each policy.
-    for (policy, status) in [("timeout", ""), ("retry", ""), ("circuitbreaker", "closed")] {
-        assert_eq!(found.value(&policy_series("count", policy, status)), 13.0, "{policy}");
-    }
-    assert_eq!(found.value(&policy_series("cb_state", "circuitbreaker", "closed")), 1.0);
-    assert_eq!(
-        counts(&found, "dapr_runtime_component_init_total"),
-        ["dapr_runtime_component_init_total{component=\"state.redis\"} 1"]
-    );
-    assert_eq!(counts(&found, "dapr_resiliency_activations_total"), [""; 0]);
-    assert_eq!(
-        counts(&found, "outrigger_refusals_total"),
+        counts(found, "outrigger_refusals_total"),
         [
             "outrigger_refusals_total{protocol=\"grpc\",reason=\"token\"} 1",
             "outrigger_refusals_total{protocol=\"http\",reason=\"token\"} 1",
         ]
     );
-    let memory = found.value("process_resident_memory_bytes");
-    assert!((1e6..1e9).contains(&memory), "{memory}");
-    sidecar.finish();
 }
 
 fn policy_series(family: &str, policy: &str, status: &str) -> String {
