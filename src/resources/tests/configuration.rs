@@ -128,7 +128,7 @@ spec:
     http: {increasedCardinality: true, excludeVerbs: true}
   metrics:
     enabled: true
-    http: {increasedCardinality: false, pathMatching: [/a/{b}]}
+    http: {increasedCardinality: false, pathMatching: ['/a/{b}']}
     rules:
     - name: component/state/count
       labels:
@@ -164,9 +164,9 @@ spec:
       - {name: operation, regex: {write: \"(\"}}
 "]);
     insta::assert_snapshot!(wrong.strict(), @r#"
-    refused config0.yaml:4:40: spec.metrics.latencyDistributionBuckets[2]: error loading configuration: "5" is no bucket: expected whole milliseconds, each greater than the one before
-    refused config0.yaml:4:43: spec.metrics.latencyDistributionBuckets[3]: error loading configuration: "x" is no bucket: expected whole milliseconds, each greater than the one before
-    refused config0.yaml:8:43: spec.metrics.rules[0].labels[0].regex.write: error loading configuration: the pattern is no regular expression
+    refused config0.yaml:3:40: spec.metrics.latencyDistributionBuckets[2]: error loading configuration: "5" is no bucket: expected whole milliseconds, each greater than the one before
+    refused config0.yaml:3:43: spec.metrics.latencyDistributionBuckets[3]: error loading configuration: "x" is no bucket: expected whole milliseconds, each greater than the one before
+    refused config0.yaml:7:42: spec.metrics.rules[0].labels[0].regex.write: error loading configuration: the pattern is no regular expression
     "#);
     assert_eq!(wrong.strict(), wrong.lenient());
     let missed = of(&["
@@ -182,10 +182,10 @@ spec:
 "]);
     insta::assert_snapshot!(missed.strict(), @r#"
     store statestore (state.redis/v1)
-    warning config0.yaml:7:13: spec.metric.rules[0].name: no metric has this name; did you mean "dapr_component_state_count"?
-    warning config0.yaml:10:23: spec.metric.rules[1].labels[0].name: dapr_component_state_count has no such label; did you mean "operation"?
-    warning config0.yaml:5:15: spec.metric.workflow: has no effect, because workflows are not served
-    warning config0.yaml:4:5: spec.metric.enabld: unknown field; valid are enabled, rules, http, latencyDistributionBuckets, recordErrorCodes and workflow; did you mean "enabled"?
+    warning config0.yaml:6:13: spec.metric.rules[0].name: no metric has this name; did you mean "dapr_component_state_count"?
+    warning config0.yaml:9:23: spec.metric.rules[1].labels[0].name: dapr_component_state_count has no such label; did you mean "operation"?
+    warning config0.yaml:4:15: spec.metric.workflow: has no effect, because workflows are not served
+    warning config0.yaml:3:5: spec.metric.enabld: unknown field; valid are enabled, rules, http, latencyDistributionBuckets, recordErrorCodes and workflow; did you mean "enabled"?
     "#);
 }
 
