@@ -1,5 +1,6 @@
 //! What a request means, whichever edge it came in by.
 
+pub mod class;
 pub mod error;
 pub mod json;
 pub mod key;

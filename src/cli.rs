@@ -57,8 +57,6 @@ pub struct Launch {
     pub log: LogSettings,
     /// The options, or what is wrong with them; that is told once the log goes.
     pub options: Result<SidecarOptions, OptionsError>,
-    /// The port for metrics, as an application is told it.
-    pub metrics_port: String,
     /// What to say about flags without effect.
     pub notes: Notes,
     /// Lines about deprecated flags, for standard error.
@@ -237,7 +235,6 @@ impl Typed {
                 app_id: self.flags.app_id.clone(),
             },
             options: checks::options(self, level, shape, sizes, environment),
-            metrics_port: scope::value(&self.matches, "metrics-port").to_owned(),
             notes: Notes::about(&self.given, &self.matches),
             deprecations: deprecated
                 .map(|(name, hint)| format!("Flag --{name} has been deprecated, {hint}"))

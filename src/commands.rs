@@ -87,7 +87,7 @@ enum Task {
 }
 
 fn launch_sidecar(launch: Launch, task: Task) -> ExitCode {
-    let Launch { log, options, metrics_port, notes, deprecations } = launch;
+    let Launch { log, options, notes, deprecations } = launch;
     for line in deprecations {
         complain(&line);
     }
@@ -97,7 +97,7 @@ fn launch_sidecar(launch: Launch, task: Task) -> ExitCode {
     };
     tell_notes(&notes);
     match options {
-        Ok(options) => supervise(&options, task, metrics_port, &log),
+        Ok(options) => supervise(&options, task, &log),
         Err(error) => {
             tell_fatal(&error.to_string());
             FAILED
@@ -106,12 +106,7 @@ fn launch_sidecar(launch: Launch, task: Task) -> ExitCode {
 }
 
 /// Runs what belongs to no data-plane thread on this one.
-fn supervise(
-    options: &SidecarOptions,
-    task: Task,
-    metrics_port: String,
-    log: &LogGuard,
-) -> ExitCode {
+fn supervise(options: &SidecarOptions, task: Task, log: &LogGuard) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -130,7 +125,7 @@ fn supervise(
         match task {
             Task::Serve => serve::serve(options, signals).await,
             Task::Run(command) => {
-                let app = App { command, metrics_port, lines: log.lines() };
+                let app = App { command, lines: log.lines() };
                 run::run(options, app, signals).await
             }
         }

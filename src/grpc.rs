@@ -9,6 +9,7 @@ pub mod dapr;
 mod deadline;
 pub mod limits;
 pub mod metadata;
+mod meter;
 pub mod names;
 pub mod refusal;
 pub mod state;
@@ -40,7 +41,12 @@ use crate::{
         call_log::Entry,
         deadline::{Deadline, Timely},
         limits::LimitedMessages,
+        meter::Metered,
         names::Destination,
+    },
+    metrics::{
+        grpc::{GrpcMeters, Messages, Rpc},
+        refusals::{Protocol, Reason, Refusals},
     },
     proto::{
         DESCRIPTORS,
@@ -63,7 +69,29 @@ pub struct Surroundings {
     pub call_log: bool,
     /// What shutdown waits for.
     pub drain: Drain,
+    /// What counts the calls; `None` counts none.
+    pub meters: Option<Meters>,
 }
+
+/// What counts the calls of the gRPC API.
+#[derive(Clone, Debug)]
+pub struct Meters {
+    /// Those that a handler answers.
+    pub calls: Arc<GrpcMeters>,
+    /// Those that were turned away.
+    pub refusals: Arc<Refusals>,
+}
+
+/// What counts the calls of Dapr's service, with these latency buckets in milliseconds.
+pub fn call_meters(latencies: &[u64]) -> Arc<GrpcMeters> {
+    GrpcMeters::new(names::DAPR, names::methods(), latencies)
+}
+
+/// Why a call is turned away, and what it is told.
+type Refused = (Reason, Status);
+
+/// An answer that counts its bytes and keeps its call in flight.
+type Answer = Counted<Metered>;
 
 /// A request whose messages are not larger than allowed and come while their sender waits.
 type Call = Request<LimitedMessages<Timely<Incoming>>>;
@@ -81,7 +109,7 @@ pub fn service<D: Dapr>(
     surroundings: Surroundings,
 ) -> impl Service<
     Request<Incoming>,
-    Response = Response<Counted<Body>>,
+    Response = Response<Answer>,
     Error = Infallible,
     Future: Send + 'static,
 > + Clone
@@ -100,7 +128,7 @@ pub fn internal_service(
     surroundings: Surroundings,
 ) -> impl Service<
     Request<Incoming>,
-    Response = Response<Counted<Body>>,
+    Response = Response<Answer>,
     Error = Infallible,
     Future: Send + 'static,
 > + Clone
@@ -113,7 +141,7 @@ fn serving<S>(
     edge: Edge<S>,
 ) -> impl Service<
     Request<Incoming>,
-    Response = Response<Counted<Body>>,
+    Response = Response<Answer>,
     Error = Infallible,
     Future: Send + 'static,
 > + Clone
@@ -157,15 +185,18 @@ where
     S: Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
 {
-    async fn answer(&self, mut request: Request<Incoming>) -> Response<Counted<Body>> {
+    async fn answer(&self, mut request: Request<Incoming>) -> Response<Answer> {
         if let Some(answer) = refusal::not_grpc(&request) {
-            return answer.map(|body| Counted::new(body, None));
+            self.refuse(Reason::Protocol);
+            return answer.map(|body| Counted::new(Metered::new(body, None), None));
         }
         match Deadline::from_headers(request.headers(), Instant::now()) {
             Ok(None) => {}
             Ok(Some(deadline)) => drop(request.extensions_mut().insert(deadline)),
             Err(error) => {
-                return refusal::malformed_timeout(&error).map(|body| Counted::new(body, None));
+                self.refuse(Reason::Protocol);
+                let answer = refusal::malformed_timeout(&error);
+                return answer.map(|body| Counted::new(Metered::new(body, None), None));
             }
         }
         let around = &self.surroundings;
@@ -177,8 +208,19 @@ where
         let call =
             (!matches!(destination, Destination::Reflection)).then(|| around.drain.enter_call());
         let mut response = match self.admit(destination, request.headers()) {
-            Ok(()) => self.logged(destination, request).await,
-            Err(refusal) => refusal.into_http(),
+            Ok(()) => {
+                let counted = self.count(destination);
+                let messages = counted.as_ref().map(Rpc::messages);
+                let response = self.logged(destination, request, messages.clone()).await;
+                if let Some(counted) = counted {
+                    counted.answer(call_log::code(&response));
+                }
+                response.map(|body| Metered::new(body, messages))
+            }
+            Err((reason, refusal)) => {
+                self.refuse(reason);
+                refusal.into_http().map(|body| Metered::new(body, None))
+            }
         };
         if let Some(value) = trace {
             response.headers_mut().insert(trace::HEADER, value);
@@ -198,30 +240,57 @@ where
         }
     }
 
-    fn admit(&self, destination: Destination, headers: &HeaderMap) -> Result<(), Status> {
+    fn admit(&self, destination: Destination, headers: &HeaderMap) -> Result<(), Refused> {
         if let Some(access) = &self.surroundings.access
             && !access::permits(access, destination)
         {
-            return Err(refusal::closed());
+            return Err((Reason::Access, refusal::closed()));
         }
         if let Some(token) = &self.surroundings.token {
             let presented = headers.get(TOKEN_HEADER).map(|value| value.as_bytes());
-            token.check(presented).map_err(|error| refusal::unauthenticated(error, headers))?;
+            token
+                .check(presented)
+                .map_err(|error| (Reason::Token, refusal::unauthenticated(error, headers)))?;
         }
         if self.surroundings.tracing
             && let Some(header) = headers.get(BAGGAGE_HEADER)
         {
-            baggage::check(header.as_bytes()).map_err(refusal::bad_baggage)?;
+            baggage::check(header.as_bytes())
+                .map_err(|error| (Reason::Baggage, refusal::bad_baggage(error)))?;
         }
-        refusal::check_encoding(headers)
+        refusal::check_encoding(headers).map_err(|refusal| (Reason::Protocol, refusal))
     }
 
-    async fn logged(&self, destination: Destination, request: Request<Incoming>) -> Response<Body> {
+    fn refuse(&self, reason: Reason) {
+        if let Some(meters) = &self.surroundings.meters {
+            meters.refusals.count(Protocol::Grpc, reason);
+        }
+    }
+
+    /// Begins to count a call of one of the service's methods; others are turned away.
+    fn count(&self, destination: Destination) -> Option<Rpc> {
+        let meters = self.surroundings.meters.as_ref()?;
+        match destination {
+            Destination::Dapr(method) | Destination::Unserved(method) => meters.calls.begin(method),
+            Destination::Reflection => None,
+            Destination::Unknown | Destination::Foreign | Destination::Malformed => {
+                self.refuse(Reason::Unserved);
+                None
+            }
+        }
+    }
+
+    async fn logged(
+        &self,
+        destination: Destination,
+        request: Request<Incoming>,
+        messages: Option<Messages>,
+    ) -> Response<Body> {
         if !self.surroundings.call_log {
-            return self.dispatch(destination, request).await;
+            return self.dispatch(destination, request, messages).await;
         }
         let entry = Entry::begin(&request);
-        let response = self.dispatch(destination, request).await;
+        let response = self.dispatch(destination, request, messages).await;
         entry.end(&response);
         response
     }
@@ -230,10 +299,11 @@ where
         &self,
         destination: Destination,
         request: Request<Incoming>,
+        messages: Option<Messages>,
     ) -> Response<Body> {
         match (destination, &self.dapr, &self.reflection) {
             (Destination::Dapr(method), Some(dapr), _) => {
-                self.call(method, dapr.clone(), request).await
+                self.call(method, dapr.clone(), request, messages).await
             }
             (Destination::Reflection, _, Some(reflection)) => {
                 match reflection.clone().call(request).await {
@@ -254,11 +324,14 @@ where
         method: &'static str,
         mut dapr: S,
         request: Request<Incoming>,
+        messages: Option<Messages>,
     ) -> Response<Body> {
         let limit = self.surroundings.max_message_size;
         let compressed = request.headers().contains_key(refusal::ENCODING_HEADER);
         let deadline = request.extensions().get().copied();
-        let request = request.map(|body| LimitedMessages::new(Timely::new(body, deadline), limit));
+        let request = request.map(|body| {
+            LimitedMessages::new(Timely::new(body, deadline), limit).counted_by(messages)
+        });
         match AssertUnwindSafe(dapr.call(request)).catch_unwind().await {
             Ok(Ok(response)) if compressed => limits::reword_decompression(response, limit),
             Ok(Ok(response)) => response,

@@ -1,11 +1,12 @@
 //! The HTTP edge: the routes with everything that surrounds a call of them.
 //!
 //! From the outside in: the call is counted, its path cleaned, its trace context and baggage
-//! noted, its origin looked at, its token checked, its line logged, its panic contained; then the
+//! noted, it is counted for metrics, its origin looked at, its token checked, its line logged, its panic contained; then the
 //! router finds the handler. What no route matches is one and the same 404, whatever the method: in
 //! Dapr the rest of the paths and methods belong to service invocation.
 
 pub mod access;
+pub mod admin;
 pub mod call_log;
 pub mod cors;
 pub mod error;
@@ -21,6 +22,7 @@ use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc};
 use axum::{Router, body::Body, response::IntoResponse as _};
 use futures_util::FutureExt as _;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http_body::Body as _;
 use hyper::{
     body::Incoming,
     service::{Service, service_fn},
@@ -38,6 +40,11 @@ use crate::{
         unread,
     },
     http::{call_log::CallLog, cors::Cors, error::ErrorBody},
+    metrics::{
+        error_codes::{ErrorCode, ErrorCodes},
+        http::{HttpMeters, InFlight},
+        refusals::{Protocol, Reason, Refusals},
+    },
 };
 
 /// Says that the connection ends behind this answer.
@@ -73,6 +80,19 @@ pub struct Surroundings {
     pub unrouted: Unrouted,
     /// What shutdown waits for.
     pub drain: Drain,
+    /// What counts the calls; `None` counts none.
+    pub meters: Option<Meters>,
+}
+
+/// What counts the calls of the HTTP API.
+#[derive(Clone, Debug)]
+pub struct Meters {
+    /// All of them.
+    pub requests: Arc<HttpMeters>,
+    /// Those that failed, where they are to be told by their codes.
+    pub error_codes: Option<Arc<ErrorCodes>>,
+    /// Those that were turned away.
+    pub refusals: Arc<Refusals>,
 }
 
 /// What a path or a method belongs to that has no route.
@@ -83,6 +103,22 @@ pub enum Unrouted {
     Invocation,
     /// Nothing.
     Nothing,
+}
+
+impl Meters {
+    fn begin(&self, request: &Request<Body>) -> InFlight<'_> {
+        let bytes = request.body().size_hint().exact().unwrap_or(0);
+        self.requests.begin(request.method().as_str(), request.uri().path(), bytes)
+    }
+
+    fn end(&self, counted: InFlight<'_>, response: &Response<Body>) {
+        counted.answer(response.status().as_u16(), response.body().size_hint().lower());
+        if let (Some(codes), Some(code)) =
+            (&self.error_codes, response.extensions().get::<ErrorCode>())
+        {
+            codes.record(*code);
+        }
+    }
 }
 
 struct Edge {
@@ -138,32 +174,56 @@ pub fn service(
 
 impl Edge {
     async fn answer(&self, mut request: Request<Body>) -> Response<Body> {
-        if head_size(&request) > head_limit(self.surroundings.read_buffer_size) {
-            return refused_by_server(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, &request);
+        if let Some(refusal) = self.clean(&mut request) {
+            return refusal;
         }
-        match path::cleaned(request.uri()) {
-            Ok(None) => {}
-            Ok(Some(uri)) => *request.uri_mut() = uri,
-            Err(path::BadEscape) => return refused_by_server(StatusCode::BAD_REQUEST, &request),
-        }
-        let is_health = health::is_health_path(request.uri().path());
-        if !self.surroundings.tracing || is_health {
-            return self.shared(request).await;
-        }
-        let trace = trace::Answer::to(request.headers());
-        let baggage = request.headers().get(BAGGAGE_HEADER).cloned();
+        let is_traced = self.surroundings.tracing && !health::is_health_path(request.uri().path());
+        let trace = is_traced.then(|| trace::Answer::to(request.headers()));
+        let baggage = is_traced.then(|| request.headers().get(BAGGAGE_HEADER).cloned()).flatten();
         if let Some(header) = &baggage
             && let Err(error) = baggage::check(header.as_bytes())
         {
+            self.refuse(Reason::Baggage);
             let text = format!("invalid baggage header: {error}\n");
             return error::plain_text(StatusCode::BAD_REQUEST, text);
         }
+        let counted = self.surroundings.meters.as_ref().map(|meters| meters.begin(&request));
         let mut response = self.shared(request).await;
-        trace.write(response.headers_mut());
+        if let (Some(meters), Some(counted)) = (&self.surroundings.meters, counted) {
+            meters.end(counted, &response);
+        }
+        if let Some(trace) = trace {
+            trace.write(response.headers_mut());
+        }
         if let Some(baggage) = baggage {
             response.headers_mut().insert(BAGGAGE_HEADER, baggage);
         }
         response
+    }
+
+    /// Cleans the path, or answers a request that is none.
+    fn clean(&self, request: &mut Request<Body>) -> Option<Response<Body>> {
+        let (reason, status) =
+            if head_size(request) > head_limit(self.surroundings.read_buffer_size) {
+                (Reason::Head, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
+            } else {
+                match path::cleaned(request.uri()) {
+                    Ok(None) => return None,
+                    Ok(Some(uri)) => {
+                        *request.uri_mut() = uri;
+                        return None;
+                    }
+                    Err(path::BadEscape) => (Reason::Protocol, StatusCode::BAD_REQUEST),
+                }
+            };
+        self.refuse(reason);
+        Some(refused_by_server(status, request))
+    }
+
+    fn refuse(&self, reason: Reason) {
+        if let Some(meters) = &self.surroundings.meters {
+            meters.refusals.count(Protocol::Http, reason);
+        }
     }
 
     /// Says which pages may read the answer.
@@ -187,6 +247,7 @@ impl Edge {
         {
             let presented = request.headers().get(TOKEN_HEADER).map(HeaderValue::as_bytes);
             if token.check(presented).is_err() {
+                self.refuse(Reason::Token);
                 let text = "invalid api token\n".to_owned();
                 return error::plain_text(StatusCode::UNAUTHORIZED, text);
             }

@@ -15,7 +15,7 @@
 //! | 3 | [`edge`] | accepting, limits, token, draining |
 //! | 2 | [`api`] | what a request means |
 //! | 1 | [`state_store`], [`resiliency`] | siblings that know nothing of each other |
-//! | 0 | [`call`], [`go_text`], [`log`], [`nearest`], [`version`], [`proto`] (for `grpc` alone) | leaves |
+//! | 0 | [`call`], [`go_text`], [`log`], [`metrics`], [`nearest`], [`version`], [`proto`] (for `grpc` alone) | leaves |
 //!
 //! # Invariants
 //!
@@ -27,7 +27,7 @@
 //! 4. After `resources::load` nothing can fail because of a name or a format.
 //! 5. `tokio::time::Instant` everywhere; nobody reads a clock or a random source inside
 //!    `circuit.rs` and `backoff.rs`.
-//! 6. `log` never changes behaviour. No value and no secret is ever logged.
+//! 6. `metrics` and `log` never change behaviour. No value and no secret is ever logged.
 //! 7. No lock is held across an await; whatever must be undone sits in a `Drop`, because tonic
 //!    drops a handler's future when its client hangs up.
 
@@ -43,6 +43,7 @@ pub mod go_text;
 pub mod grpc;
 pub mod http;
 pub mod log;
+pub mod metrics;
 pub mod nearest;
 pub mod proto;
 pub mod resiliency;

@@ -29,6 +29,7 @@ pub(crate) mod expand;
 mod fields;
 mod kinds;
 mod manifest;
+mod metric_settings;
 mod report;
 mod resiliency;
 pub(crate) mod resolve;
@@ -45,7 +46,8 @@ pub use crate::resources::{
     component::{Component, StoreSettings},
     configuration::{ApiLogging, Configuration, Feature},
     error::{LoadErrors, Place, Problem},
-    report::{Level, Notice},
+    metric_settings::MetricSettings,
+    report::{FailedComponent, Level, Notice},
     yaml::Position,
 };
 
@@ -108,8 +110,12 @@ pub struct Resources {
     pub components: Vec<Component>,
     /// The names of the Resiliency resources that apply, in the order they were loaded.
     pub resiliency_names: Vec<String>,
+    /// The namespace of each of them; empty for none.
+    pub resiliency_namespaces: Vec<String>,
     /// The policies around the calls of each component.
     pub policies: PolicyCatalog,
+    /// Those that could not be loaded and are left out.
+    pub failed_components: Vec<FailedComponent>,
     /// How the sidecar itself behaves.
     pub configuration: Configuration,
     /// Lines for the log, in their order.
@@ -132,20 +138,22 @@ pub fn load(options: &LoadOptions<'_>) -> Result<Resources, LoadErrors> {
         absent_secret_stores: BTreeSet::new(),
     };
     let components = component::load(&documents, &configuration, sources, &mut report);
-    let Resiliency { names, definitions, reaches } = resiliency;
+    let Resiliency { names, namespaces, definitions, reaches } = resiliency;
     // Names that are not defined were told with their lines; lenient they mean no policy.
     let (policies, _) = PolicyCatalog::new_lenient(definitions);
     warn_about_missed_targets(&reaches, &components, &mut report);
     warn_about_bare_stores(&reaches, &components, &policies, &mut report);
 
-    let Report { problems, notices, .. } = report;
+    let Report { problems, notices, failed_components, .. } = report;
     if !problems.is_empty() {
         return Err(LoadErrors::new(problems));
     }
     Ok(Resources {
         components: components.stores,
         resiliency_names: names,
+        resiliency_namespaces: namespaces,
         policies,
+        failed_components,
         configuration,
         notices,
     })

@@ -3,6 +3,7 @@
 mod announce;
 mod app_port;
 mod data_plane;
+mod meters;
 pub mod options;
 mod ports;
 mod stores;
@@ -16,14 +17,19 @@ use crate::{
         key::KeyPrefix,
         metadata::{AppConnection, Health, Identity, MetadataApi, ShutdownHandle, ShutdownRequest},
     },
-    edge::{drain::Drain, listener::BindError},
+    edge::{
+        drain::Drain,
+        listener::{BindError, Listener},
+    },
     http::call_log::CallLog,
+    metrics::Registry,
     resources::{
         self, ApiLogging, Component, Environment, LoadErrors, LoadOptions, Resources,
         StoreSettings, Strictness,
     },
     sidecar::{
         data_plane::{DataPlane, Listeners, Parts},
+        meters::{Loaded, Meters},
         options::{AppChannel, SidecarOptions},
         ports::Ports,
         stores::Stores,
@@ -37,6 +43,8 @@ pub struct Running {
     pub grpc_port: u16,
     /// The HTTP API's port.
     pub http_port: u16,
+    /// The port for metrics, if there is one.
+    pub metrics_port: Option<u16>,
     listen_addresses: Vec<String>,
     grace: Option<Duration>,
     parts: Parts,
@@ -77,10 +85,18 @@ pub async fn start(
     let began = Instant::now();
     announce::starting(options);
     let resources = load(options, environment)?;
-    let stores = Stores::new(resources.components, &resources.policies);
-    let Ports { apis: listeners, public } = Ports::open(options)?;
-    let identity = identity(options, &stores, &resources.resiliency_names);
     let configuration = resources.configuration;
+    let settings = &configuration.metrics;
+    let stores = Stores::new(resources.components, &resources.policies, settings.latencies());
+    let meters = Meters::new(settings, &stores);
+    let namespaces = resources.resiliency_namespaces;
+    let loaded = Loaded {
+        resiliencies: resources.resiliency_names.iter().cloned().zip(namespaces).collect(),
+        failed_components: resources.failed_components,
+    };
+    let registry = meters::registry(options, settings, &meters, &stores, loaded);
+    let Ports { apis: listeners, public, metrics } = Ports::open(options)?;
+    let identity = identity(options, &stores, &resources.resiliency_names);
     let rules = configuration.api_rules;
     let report = stores.clone();
     let parts = Parts {
@@ -98,6 +114,7 @@ pub async fn start(
         call_log: call_log(options, configuration.api_logging),
         http_access: Arc::new(rules.http),
         grpc_access: (!rules.grpc.is_unlimited()).then(|| Arc::new(rules.grpc)),
+        meters,
     };
     let (grpc_port, http_port) = (listeners.grpc.port(), listeners.http.port());
     let internal_port = listeners.internal.port();
@@ -107,14 +124,22 @@ pub async fn start(
         announce::listening_publicly(options, listener.port());
         data_plane::serve_public(listener, &parts);
     }
+    let metrics_port = metrics.map(|listener| serve_metrics(options, listener, registry));
     announce::listening(options, &parts, grpc_port, http_port);
     announce::listening_internally(options, internal_port);
     parts.health.set_outbound_ready();
     let app_watch = watch_app(&options.app, &parts.health);
     announce::running(began);
-    let grace = options.graceful_shutdown;
-    let listen_addresses = options.listen_addresses.clone();
-    Ok(Running { grpc_port, http_port, listen_addresses, grace, parts, planes, app_watch })
+    Ok(Running {
+        grpc_port,
+        http_port,
+        metrics_port,
+        listen_addresses: options.listen_addresses.clone(),
+        grace: options.graceful_shutdown,
+        parts,
+        planes,
+        app_watch,
+    })
 }
 
 impl Running {
@@ -151,6 +176,14 @@ impl Running {
     }
 }
 
+/// Serves metrics, and tells on which port.
+fn serve_metrics(options: &SidecarOptions, listener: Listener, registry: Registry) -> u16 {
+    let port = listener.port();
+    announce::listening_for_scrapes(options, port);
+    data_plane::serve_metrics(listener, registry, options.read_buffer_size);
+    port
+}
+
 fn load(options: &SidecarOptions, environment: &dyn Environment) -> Result<Resources, LoadErrors> {
     let mut resources = resources::load(&LoadOptions {
         resources_paths: &options.resources_paths,
@@ -163,6 +196,7 @@ fn load(options: &SidecarOptions, environment: &dyn Environment) -> Result<Resou
     for notice in &resources.notices {
         announce::notice(notice);
     }
+    announce::metric_settings(&resources.configuration.metrics);
     if options.embedded && resources.components.is_empty() {
         resources.components.push(embedded_store(&options.app_id));
     }

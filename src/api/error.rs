@@ -1,6 +1,7 @@
 //! What a caller can be told, and what each failure of a store means to the policies.
 
 use crate::{
+    metrics::error_codes::ErrorCode,
     resiliency::{
         fault::{Classify, Fault, Outcome, Retry},
         policy::PolicyError,
@@ -95,6 +96,35 @@ pub enum StateError {
         /// Why.
         detail: String,
     },
+}
+
+impl StateError {
+    /// The code by which callers over HTTP and metrics know it, as Dapr's `api/errors/state.go` and
+    /// `messages/predefined.go` say.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotConfigured { .. } => "ERR_STATE_STORE_NOT_CONFIGURED",
+            Self::NotFound { .. } => "ERR_STATE_STORE_NOT_FOUND",
+            Self::InvalidKey { .. } | Self::EmptyKey | Self::InvalidJson(_) => {
+                "ERR_MALFORMED_REQUEST"
+            }
+            Self::Get { .. } => "ERR_STATE_GET",
+            Self::BulkGet(_) => "ERR_STATE_BULK_GET",
+            Self::Save { .. } => "ERR_STATE_SAVE",
+            Self::Delete { .. } => "ERR_STATE_DELETE",
+            Self::BulkDelete { .. } => "ERR_STATE_BULK_DELETE",
+            Self::Transaction(_) => "ERR_STATE_TRANSACTION",
+            Self::UnsupportedOperation(_) => "ERR_NOT_SUPPORTED_STATE_OPERATION",
+            Self::QueryUnsupported { .. } => "ERR_STATE_STORE_NOT_SUPPORTED",
+            Self::QueryFailed { .. } => "ERR_STATE_QUERY",
+        }
+    }
+
+    /// How metrics count it: a bad key is the state's although its code is everybody's.
+    pub fn counted(&self) -> ErrorCode {
+        let is_about_state = !matches!(self, Self::EmptyKey | Self::InvalidJson(_));
+        ErrorCode { code: self.code(), is_about_state }
+    }
 }
 
 /// Why a call that writes did not succeed.

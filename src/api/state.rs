@@ -6,12 +6,14 @@ use bytes::Bytes;
 
 use crate::{
     api::{
+        class,
         error::{StateError, WriteFailure},
         json,
         key::{KeyPrefix, UserKey},
         writing,
     },
     call::Call,
+    metrics::component::{Class, ComponentMeters, Operation as Metered, Timer},
     resiliency::{
         fault::{Classify as _, Outcome},
         policy::{Policy, PolicyError},
@@ -39,6 +41,8 @@ pub struct StateComponent<S = ConfiguredStore> {
     pub key_prefix: KeyPrefix,
     /// What is run around every attempt.
     pub outbound: Policy,
+    /// What is counted; the data-plane threads share it.
+    pub meters: Arc<ComponentMeters>,
 }
 
 /// A value to save, as both edges hand it on.
@@ -120,8 +124,10 @@ impl<S: StateStore> StateComponent<S> {
 
     /// Reads one key.
     pub async fn get(&self, call: &Call, key: &UserKey) -> Result<Option<Entry>, StateError> {
+        let timer = self.meters.begin(Metered::Get);
         let stored = self.key_prefix.stored(key);
         let found = self.outbound.run(call, || self.store.get(&stored)).await;
+        told(timer, found.as_ref().err().map(class::of_policy));
         found.map_err(|cause| StateError::Get {
             store: self.name.clone(),
             key: key.as_str().to_owned(),
@@ -136,33 +142,47 @@ impl<S: StateStore> StateComponent<S> {
         call: &Call,
         keys: Vec<UserKey>,
     ) -> Result<Vec<BulkItem>, StateError> {
+        let Some(timer) = self.begin(Metered::BulkGet, keys.len()) else { return Ok(Vec::new()) };
         let stored: Vec<StoredKey> = keys.iter().map(|key| self.key_prefix.stored(key)).collect();
-        let found = self.fetch_all(call, &stored).await.map_err(StateError::BulkGet)?;
+        let found = self.fetch_all(call, &stored).await;
+        match &found {
+            // Its caller hears of a success even where keys failed; the class says that they did.
+            Ok(found) => {
+                let failed = found.iter().find_map(|item| item.as_ref().err());
+                timer.end(true, failed.map_or(Class::Ok, class::of_policy));
+            }
+            Err(cause) => timer.end(false, class::of_policy(cause)),
+        }
+        let found = found.map_err(StateError::BulkGet)?;
         Ok(keys.into_iter().zip(found).map(|(key, found)| BulkItem { key, found }).collect())
     }
 
     /// Saves one or more values.
     pub async fn save(&self, call: &Call, items: Vec<SaveItem>) -> Result<(), StateError> {
-        let writes = items.into_iter().map(|item| self.set(item)).collect::<Result<_, _>>()?;
-        writing::write_each(&self.store, &self.outbound, call, writes)
-            .await
-            .map_err(|cause| StateError::Save { store: self.name.clone(), cause })
+        let writes = items.into_iter().map(|item| self.set(item)).collect::<Result<Vec<_>, _>>()?;
+        let Some(timer) = self.begin(Metered::Set, writes.len()) else { return Ok(()) };
+        let done = writing::write_each(&self.store, &self.outbound, call, writes).await;
+        told(timer, done.as_ref().err().map(class::of_write));
+        done.map_err(|cause| StateError::Save { store: self.name.clone(), cause })
     }
 
     /// Deletes one key; a missing one is no error.
     pub async fn delete(&self, call: &Call, item: DeleteItem) -> Result<(), StateError> {
         let key = item.key.as_str().to_owned();
-        writing::write_each(&self.store, &self.outbound, call, vec![self.removal(item)])
-            .await
-            .map_err(|cause| StateError::Delete { key, cause })
+        let timer = self.meters.begin(Metered::Delete);
+        let writes = vec![self.removal(item)];
+        let done = writing::write_each(&self.store, &self.outbound, call, writes).await;
+        told(timer, done.as_ref().err().map(class::of_write));
+        done.map_err(|cause| StateError::Delete { key, cause })
     }
 
     /// Deletes several keys.
     pub async fn bulk_delete(&self, call: &Call, items: Vec<DeleteItem>) -> Result<(), StateError> {
-        let writes = items.into_iter().map(|item| self.removal(item)).collect();
-        writing::write_each(&self.store, &self.outbound, call, writes)
-            .await
-            .map_err(|cause| StateError::BulkDelete { store: self.name.clone(), cause })
+        let writes: Vec<_> = items.into_iter().map(|item| self.removal(item)).collect();
+        let Some(timer) = self.begin(Metered::BulkDelete, writes.len()) else { return Ok(()) };
+        let done = writing::write_each(&self.store, &self.outbound, call, writes).await;
+        told(timer, done.as_ref().err().map(class::of_write));
+        done.map_err(|cause| StateError::BulkDelete { store: self.name.clone(), cause })
     }
 
     /// Applies the operations in their order, each on its own, as Dapr does on Redis.
@@ -187,14 +207,15 @@ impl<S: StateStore> StateComponent<S> {
                 Operation::Delete(item) => writes.push(self.removal(item)),
             }
         }
-        writing::transact(&self.store, &self.outbound, call, writes)
-            .await
-            .and(
-                refusal.map_or(Ok(()), |error| {
-                    Err(WriteFailure::Single(PolicyError::Operation(error)))
-                }),
-            )
-            .map_err(StateError::Transaction)
+        if writes.is_empty() && refusal.is_none() {
+            return Ok(());
+        }
+        let timer = self.meters.begin(Metered::Transaction);
+        let refused = refusal
+            .map_or(Ok(()), |error| Err(WriteFailure::Single(PolicyError::Operation(error))));
+        let done = writing::transact(&self.store, &self.outbound, call, writes).await.and(refused);
+        told(timer, done.as_ref().err().map(class::of_write));
+        done.map_err(StateError::Transaction)
     }
 
     /// Refuses a query, in the words for this store.
@@ -203,11 +224,17 @@ impl<S: StateStore> StateComponent<S> {
         let Some(refusal) = self.store.query_refusal() else {
             return Err(StateError::QueryUnsupported { store });
         };
+        told(self.meters.begin(Metered::Query), Some(Class::Refused));
         let detail = match json::compact(query.as_bytes()) {
             Ok(_) => refusal.to_owned(),
             Err(error) => format!("failed to parse JSON query body: {error}"),
         };
         Err(StateError::QueryFailed { store, detail })
+    }
+
+    /// Begins to count a call; `None` if there is nothing to do, which is no call for a store.
+    fn begin(&self, operation: Metered, items: usize) -> Option<Timer<'_>> {
+        (items > 0).then(|| self.meters.begin(operation))
     }
 
     async fn fetch_all(
@@ -277,6 +304,11 @@ impl<S: StateStore> StateComponent<S> {
             consistency: item.consistency,
         }
     }
+}
+
+/// Notes how a call ended: well, or with a failure of this class.
+fn told(timer: Timer<'_>, failure: Option<Class>) {
+    timer.end(failure.is_none(), failure.unwrap_or(Class::Ok));
 }
 
 /// The failure of a key that another attempt may still read.

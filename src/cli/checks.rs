@@ -12,7 +12,7 @@ use crate::{
     go_text::{atoi, parse_duration},
     http::cors::Cors,
     log::Level,
-    sidecar::options::{AppChannel, AppProtocol, SidecarOptions},
+    sidecar::options::{AppChannel, AppProtocol, MetricsPort, SidecarOptions},
 };
 
 const DEFAULT_GRACE_SECONDS: u64 = 5;
@@ -169,6 +169,7 @@ pub(super) fn options(
             .then(|| flags.unix_domain_socket.clone().into()),
         public_port: optional_port("dapr-public-port", &flags.dapr_public_port)?,
         public_listen_addresses: listen_addresses(&flags.dapr_public_listen_address, shape),
+        metrics: metrics(typed, shape)?,
         http2: !environment("DAPR_HTTP_DISABLE_H2C").is_some_and(|word| is_truthy(&word)),
         cors: Cors::parse(&flags.allowed_origins),
         api_logging: flags.enable_api_logging,
@@ -278,6 +279,18 @@ fn api_port(
         Shape::Run => Ok(optional_port(flag, text)?.unwrap_or(0)),
         Shape::Daprd { .. } => port(flag, text, atoi(text)),
     }
+}
+
+/// Where metrics are served; as with the APIs, `run` takes a free port of loopback unless told
+/// otherwise.
+fn metrics(typed: &Typed, shape: Shape) -> Result<Option<MetricsPort>, OptionsError> {
+    let flags = &typed.flags;
+    let port = api_port(typed, shape, "metrics-port", &flags.metrics_port)?;
+    let address = match shape {
+        Shape::Run if !typed.is_given("metrics-listen-address") => LOOPBACK.to_owned(),
+        Shape::Run | Shape::Daprd { .. } => flags.metrics_listen_address.clone(),
+    };
+    Ok(flags.enable_metrics.then_some(MetricsPort { address, port }))
 }
 
 /// A port that may be left out: empty, 0 or less.

@@ -47,6 +47,15 @@ pub(super) struct Flags {
     /// The addresses of that port, separated by commas; all interfaces when empty.
     #[arg(long, default_value = "", hide_default_value = true)]
     pub(super) dapr_public_listen_address: String,
+    /// The port for metrics.
+    #[arg(long, default_value = "9090")]
+    pub(super) metrics_port: String,
+    /// The address of that port.
+    #[arg(long, default_value = "0.0.0.0")]
+    pub(super) metrics_listen_address: String,
+    /// Serve metrics.
+    #[arg(long, value_name = BOOL, default_value = "true", value_parser = parse_bool, action = ArgAction::Set)]
+    pub(super) enable_metrics: bool,
     /// Listen on sockets in this folder instead of on ports.
     #[arg(long, default_value = "", hide_default_value = true)]
     pub(super) unix_domain_socket: String,

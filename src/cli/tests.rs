@@ -5,7 +5,7 @@ use proptest::prelude::{any, proptest};
 use super::{CliError, Command, Launch, parse};
 use crate::{
     log::Level,
-    sidecar::options::{AppProtocol, SidecarOptions},
+    sidecar::options::{AppProtocol, MetricsPort, SidecarOptions},
 };
 
 fn parsed(program: &str, line: &str, environment: &[(&str, &str)]) -> Result<Command, CliError> {
@@ -97,8 +97,7 @@ fn the_command_line_of_daprs_cli_is_understood() {
     assert_eq!(
         launch.notes.quiet.as_deref(),
         Some(
-            "Flags without effect: --metrics-port, --placement-host-address, --profile-port, \
-             --scheduler-host-address"
+            "Flags without effect: --placement-host-address, --profile-port, --scheduler-host-address"
         )
     );
     assert_eq!(launch.notes.warnings, Vec::<String>::new());
@@ -108,6 +107,8 @@ fn the_command_line_of_daprs_cli_is_understood() {
     assert_eq!(options.listen_addresses, ["127.0.0.1"]);
     assert_eq!((options.http_port, options.grpc_port), (3501, 50002));
     assert_eq!((options.internal_grpc_port, options.app.port), (Some(50003), None));
+    let metrics = MetricsPort { address: "0.0.0.0".to_owned(), port: 9091 };
+    assert_eq!(options.metrics, Some(metrics));
 }
 
 #[test]
@@ -115,6 +116,7 @@ fn the_same_flags_with_one_dash_are_understood() {
     let options =
         options("-dapr-http-port 1 -dapr-grpc-port=2 -embedded -config c -enable-metrics=f");
     assert_eq!((options.http_port, options.grpc_port, options.embedded), (1, 2, true));
+    assert_eq!(options.metrics, None);
     assert_eq!(options.config_paths, [PathBuf::from("c")]);
     // The rewriting is blind, as daprd's is: it hits values, too.
     assert_eq!(

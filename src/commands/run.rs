@@ -21,8 +21,6 @@ use crate::{
 pub(super) struct App {
     /// The application's command; empty for a sidecar alone.
     pub(super) command: Vec<OsString>,
-    /// What it is told as the port for metrics.
-    pub(super) metrics_port: String,
     /// Where its lines go.
     pub(super) lines: Lines,
 }
@@ -32,6 +30,7 @@ pub(super) struct App {
 pub(super) struct ApiPorts {
     pub(super) http: u16,
     pub(super) grpc: u16,
+    pub(super) metrics: Option<u16>,
 }
 
 /// Runs both until one of them ends; the application's exit code, or ours if we failed.
@@ -48,8 +47,8 @@ pub(super) async fn run(options: &SidecarOptions, app: App, mut signals: Signals
         let ending = lifecycle::ending(&running, &mut signals).await;
         return lifecycle::end(running, ending, &mut signals).await;
     };
-    let ports = ApiPorts { http: running.http_port, grpc: running.grpc_port };
-    let variables = variables(options, ports, &app.metrics_port);
+    let Running { http_port: http, grpc_port: grpc, metrics_port: metrics, .. } = running;
+    let variables = variables(options, ApiPorts { http, grpc, metrics });
     match AppProcess::spawn(program, arguments, &variables, &app.lines) {
         Ok(process) => {
             running.set_metadata("appPID", &process.id().unwrap_or_default().to_string());
@@ -99,8 +98,7 @@ pub(super) fn first_failure(app: ExitCode, sidecar: ExitCode) -> ExitCode {
 /// What the application is told about its sidecar, as by `dapr run`.
 pub(super) fn variables(
     options: &SidecarOptions,
-    ApiPorts { http, grpc }: ApiPorts,
-    metrics_port: &str,
+    ApiPorts { http, grpc, metrics }: ApiPorts,
 ) -> Vec<(String, String)> {
     let app = &options.app;
     let mut variables = vec![
@@ -109,8 +107,10 @@ pub(super) fn variables(
         ("APP_PROTOCOL", app.protocol.as_str().to_owned()),
         ("DAPR_HTTP_PORT", http.to_string()),
         ("DAPR_GRPC_PORT", grpc.to_string()),
-        ("DAPR_METRICS_PORT", metrics_port.to_owned()),
     ];
+    if let Some(port) = metrics {
+        variables.push(("DAPR_METRICS_PORT", port.to_string()));
+    }
     if let Some(port) = app.port {
         variables.push(("APP_PORT", port.to_string()));
     }

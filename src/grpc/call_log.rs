@@ -11,7 +11,7 @@ pub(super) struct Entry {
     method: String,
     user_agent: Option<String>,
     begun: Instant,
-    code: i64,
+    code: usize,
 }
 
 impl Entry {
@@ -22,7 +22,7 @@ impl Entry {
             user_agent: user_agent
                 .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
             begun: Instant::now(),
-            code: Code::Cancelled as i64,
+            code: Code::Cancelled as usize,
         }
     }
 
@@ -46,7 +46,7 @@ impl Drop for Entry {
 }
 
 /// An error's code stands among the headers; a success has it behind its message.
-fn code<B>(response: &Response<B>) -> i64 {
+pub(super) fn code<B>(response: &Response<B>) -> usize {
     let text = response.headers().get("grpc-status").and_then(|value| value.to_str().ok());
     text.and_then(|text| text.parse().ok()).unwrap_or(0)
 }

@@ -1,14 +1,18 @@
 //! The service: one delegating line for each RPC served.
 
+use std::sync::Arc;
+
 use tonic::{Request, Response, Status};
 
 use crate::{
     api::{
+        error::StateError,
         metadata::{MetadataApi, ShutdownHandle},
         state::StateApi,
     },
     call::Call,
     grpc::{deadline::Deadline, limits::within_limit, metadata, state},
+    metrics::error_codes::ErrorCodes,
     proto::runtime::v1::{
         DeleteBulkStateRequest, DeleteStateRequest, ExecuteStateTransactionRequest,
         GetBulkStateRequest, GetBulkStateResponse, GetMetadataRequest, GetMetadataResponse,
@@ -24,6 +28,8 @@ pub struct DaprService {
     shutdown: ShutdownHandle,
     /// The largest answer in bytes; `None` when unlimited.
     max_message_size: Option<usize>,
+    /// What counts failed calls by their codes, if somebody wants that.
+    error_codes: Option<Arc<ErrorCodes>>,
 }
 
 impl DaprService {
@@ -34,7 +40,19 @@ impl DaprService {
         shutdown: ShutdownHandle,
         max_message_size: Option<usize>,
     ) -> Self {
-        Self { state, metadata, shutdown, max_message_size }
+        Self { state, metadata, shutdown, max_message_size, error_codes: None }
+    }
+
+    /// The same, counting failed calls by their codes.
+    pub fn counting_errors(self, error_codes: Option<Arc<ErrorCodes>>) -> Self {
+        Self { error_codes, ..self }
+    }
+
+    fn refused(&self, error: StateError) -> Status {
+        if let Some(codes) = &self.error_codes {
+            codes.record(error.counted());
+        }
+        error.into()
     }
 }
 
@@ -45,7 +63,8 @@ impl Dapr for DaprService {
         request: Request<GetStateRequest>,
     ) -> Result<Response<GetStateResponse>, Status> {
         let (call, message) = open(request);
-        let answer = state::get(&self.state, &call, message).await?;
+        let answer =
+            state::get(&self.state, &call, message).await.map_err(|error| self.refused(error))?;
         within_limit(answer, self.max_message_size).map(Response::new)
     }
 
@@ -54,20 +73,25 @@ impl Dapr for DaprService {
         request: Request<GetBulkStateRequest>,
     ) -> Result<Response<GetBulkStateResponse>, Status> {
         let (call, message) = open(request);
-        let answer = state::bulk_get(&self.state, &call, message).await?;
+        let answer = state::bulk_get(&self.state, &call, message)
+            .await
+            .map_err(|error| self.refused(error))?;
         within_limit(answer, self.max_message_size).map(Response::new)
     }
 
     async fn save_state(&self, request: Request<SaveStateRequest>) -> Result<Response<()>, Status> {
         let (call, message) = open(request);
-        Ok(Response::new(state::save(&self.state, &call, message).await?))
+        state::save(&self.state, &call, message)
+            .await
+            .map(Response::new)
+            .map_err(|error| self.refused(error))
     }
 
     async fn query_state_alpha1(
         &self,
         request: Request<QueryStateRequest>,
     ) -> Result<Response<QueryStateResponse>, Status> {
-        state::query(&self.state, request.get_ref())?;
+        state::query(&self.state, request.get_ref()).map_err(|error| self.refused(error))?;
         Ok(Response::new(QueryStateResponse::default()))
     }
 
@@ -76,7 +100,10 @@ impl Dapr for DaprService {
         request: Request<DeleteStateRequest>,
     ) -> Result<Response<()>, Status> {
         let (call, message) = open(request);
-        Ok(Response::new(state::delete(&self.state, &call, message).await?))
+        state::delete(&self.state, &call, message)
+            .await
+            .map(Response::new)
+            .map_err(|error| self.refused(error))
     }
 
     async fn delete_bulk_state(
@@ -84,7 +111,10 @@ impl Dapr for DaprService {
         request: Request<DeleteBulkStateRequest>,
     ) -> Result<Response<()>, Status> {
         let (call, message) = open(request);
-        Ok(Response::new(state::bulk_delete(&self.state, &call, message).await?))
+        state::bulk_delete(&self.state, &call, message)
+            .await
+            .map(Response::new)
+            .map_err(|error| self.refused(error))
     }
 
     async fn execute_state_transaction(
@@ -92,7 +122,10 @@ impl Dapr for DaprService {
         request: Request<ExecuteStateTransactionRequest>,
     ) -> Result<Response<()>, Status> {
         let (call, message) = open(request);
-        Ok(Response::new(state::transact(&self.state, &call, message).await?))
+        state::transact(&self.state, &call, message)
+            .await
+            .map(Response::new)
+            .map_err(|error| self.refused(error))
     }
 
     async fn get_metadata(

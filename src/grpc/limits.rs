@@ -12,8 +12,10 @@ use http_body::{Body, Frame, SizeHint};
 use prost::Message;
 use tonic::{Code, Status};
 
+use crate::metrics::grpc::Messages;
+
 /// A flag and a length stand before every message.
-const PREFIX_LENGTH: usize = 5;
+pub const PREFIX_LENGTH: usize = 5;
 
 /// Lets an answer pass that is not larger than `limit`.
 pub fn within_limit<M: Message>(message: M, limit: Option<usize>) -> Result<M, Status> {
@@ -36,13 +38,20 @@ pub struct LimitedMessages<B> {
     prefix_filled: usize,
     /// How much of the current message is still to come.
     rest: usize,
+    messages: Option<Messages>,
 }
 
 impl<B> LimitedMessages<B> {
     /// `body` with messages of at most `limit` bytes each; `None` means any size.
     pub fn new(body: B, limit: Option<usize>) -> Self {
         let limit = limit.unwrap_or(usize::MAX);
-        Self { body, limit, prefix: [0; PREFIX_LENGTH], prefix_filled: 0, rest: 0 }
+        let prefix = [0; PREFIX_LENGTH];
+        Self { body, limit, prefix, prefix_filled: 0, rest: 0, messages: None }
+    }
+
+    /// The same, telling how large the messages are.
+    pub fn counted_by(self, messages: Option<Messages>) -> Self {
+        Self { messages, ..self }
     }
 
     fn check(&mut self, mut data: &[u8]) -> Result<(), Status> {
@@ -65,6 +74,9 @@ impl<B> LimitedMessages<B> {
             self.rest = u32::from_be_bytes([a, b, c, d]) as usize;
             if self.rest > self.limit {
                 return Err(too_large(self.rest, self.limit));
+            }
+            if let Some(messages) = &self.messages {
+                messages.received(self.rest);
             }
         }
     }

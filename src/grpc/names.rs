@@ -1,7 +1,7 @@
 //! Which method names lead where.
 
 /// The service that SDKs call.
-const DAPR: &str = "dapr.proto.runtime.v1.Dapr";
+pub const DAPR: &str = "dapr.proto.runtime.v1.Dapr";
 
 /// Where the packages of Dapr's own services begin.
 const RUNTIME_PACKAGES: &str = "dapr.proto.runtime.";
@@ -21,6 +21,11 @@ pub enum Destination {
     Foreign,
     /// No service at all.
     Malformed,
+}
+
+/// Every method of Dapr's service, the busiest first.
+pub fn methods() -> impl Iterator<Item = &'static str> {
+    SERVED.into_iter().chain(UNSERVED)
 }
 
 /// Where `path` leads.

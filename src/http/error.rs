@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use axum::{body::Body, response::IntoResponse as _};
+use axum::{Extension, body::Body, response::IntoResponse as _};
 use http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
 use crate::{
     api::error::{StateError, WriteFailure, WriteFailureKind},
     http::go_json,
+    metrics::error_codes::ErrorCode,
 };
 
 /// The content type of everything that is JSON, exactly.
@@ -21,10 +22,12 @@ pub const PLAIN_TEXT: HeaderValue = HeaderValue::from_static("text/plain; charse
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ErrorBody<'a> {
-    error_code: &'a str,
+    error_code: &'static str,
     message: &'a str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     details: Vec<Detail<'a>>,
+    #[serde(skip)]
+    is_about_state: bool,
 }
 
 /// One of Google's error details; its members come in alphabetical order.
@@ -73,8 +76,8 @@ pub struct Violation<'a> {
 
 impl<'a> ErrorBody<'a> {
     /// An error without details.
-    pub fn new(error_code: &'a str, message: &'a str) -> Self {
-        Self { error_code, message, details: Vec::new() }
+    pub fn new(error_code: &'static str, message: &'a str) -> Self {
+        Self { error_code, message, details: Vec::new(), is_about_state: false }
     }
 
     /// The same error with `details`, in this order.
@@ -82,9 +85,11 @@ impl<'a> ErrorBody<'a> {
         Self { details, ..self }
     }
 
-    /// The answer.
+    /// The answer; whoever counts finds the code in its extensions.
     pub fn with_status(&self, status: StatusCode) -> Response<Body> {
-        (status, [(header::CONTENT_TYPE, JSON)], go_json::to_vec(self)).into_response()
+        let Self { error_code: code, is_about_state, .. } = *self;
+        let code = Extension(ErrorCode { code, is_about_state });
+        (status, [(header::CONTENT_TYPE, JSON)], code, go_json::to_vec(self)).into_response()
     }
 }
 
@@ -123,10 +128,9 @@ impl<'a> Asked<'a> {
     /// The answer to a state call that failed.
     pub fn refused(&self, error: &StateError) -> Response<Body> {
         let message = message(error);
-        let (status, code) = status_and_code(error);
-        ErrorBody::new(code, &message)
-            .with_details(self.details(error, &message))
-            .with_status(status)
+        let ErrorCode { code, is_about_state } = error.counted();
+        let body = ErrorBody { is_about_state, ..ErrorBody::new(code, &message) };
+        body.with_details(self.details(error, &message)).with_status(status(error))
     }
 
     /// In the order in which Dapr emits them.
@@ -188,26 +192,24 @@ fn message(error: &StateError) -> String {
     }
 }
 
-/// The one table from [`StateError`] to HTTP, as Dapr's `api/errors/state.go` and
+/// The one table from [`StateError`] to HTTP's statuses, as Dapr's `api/errors/state.go` and
 /// `messages/predefined.go` say.
-fn status_and_code(error: &StateError) -> (StatusCode, &'static str) {
-    const BAD: StatusCode = StatusCode::BAD_REQUEST;
-    const FAILED: StatusCode = StatusCode::INTERNAL_SERVER_ERROR;
+fn status(error: &StateError) -> StatusCode {
     match error {
-        StateError::NotConfigured { .. } => (FAILED, "ERR_STATE_STORE_NOT_CONFIGURED"),
-        StateError::NotFound { .. } => (BAD, "ERR_STATE_STORE_NOT_FOUND"),
-        StateError::InvalidKey { .. } | StateError::EmptyKey | StateError::InvalidJson(_) => {
-            (BAD, "ERR_MALFORMED_REQUEST")
-        }
-        StateError::Get { .. } => (FAILED, "ERR_STATE_GET"),
-        StateError::BulkGet(_) => (FAILED, "ERR_STATE_BULK_GET"),
-        StateError::Save { cause, .. } => (write_status(cause), "ERR_STATE_SAVE"),
-        StateError::Delete { cause, .. } => (write_status(cause), "ERR_STATE_DELETE"),
-        StateError::BulkDelete { cause, .. } => (write_status(cause), "ERR_STATE_BULK_DELETE"),
-        StateError::Transaction(_) => (FAILED, "ERR_STATE_TRANSACTION"),
-        StateError::UnsupportedOperation(_) => (BAD, "ERR_NOT_SUPPORTED_STATE_OPERATION"),
-        StateError::QueryUnsupported { .. } => (FAILED, "ERR_STATE_STORE_NOT_SUPPORTED"),
-        StateError::QueryFailed { .. } => (FAILED, "ERR_STATE_QUERY"),
+        StateError::NotFound { .. }
+        | StateError::InvalidKey { .. }
+        | StateError::EmptyKey
+        | StateError::InvalidJson(_)
+        | StateError::UnsupportedOperation(_) => StatusCode::BAD_REQUEST,
+        StateError::Save { cause, .. }
+        | StateError::Delete { cause, .. }
+        | StateError::BulkDelete { cause, .. } => write_status(cause),
+        StateError::NotConfigured { .. }
+        | StateError::Get { .. }
+        | StateError::BulkGet(_)
+        | StateError::Transaction(_)
+        | StateError::QueryUnsupported { .. }
+        | StateError::QueryFailed { .. } => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

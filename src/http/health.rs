@@ -50,6 +50,6 @@ async fn outbound(State(health): State<Health>) -> Response<Body> {
     }
 }
 
-fn unhealthy(code: &str, message: &str) -> Response<Body> {
+fn unhealthy(code: &'static str, message: &str) -> Response<Body> {
     ErrorBody::new(code, message).with_status(StatusCode::INTERNAL_SERVER_ERROR)
 }

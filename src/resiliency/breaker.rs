@@ -1,6 +1,9 @@
 //! A circuit shared by all attempts on one target: the lock, the clock and the log line.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 use tokio::time::Instant;
 
@@ -9,7 +12,7 @@ use super::{
     circuit::{Circuit, CircuitSettings, Generation, Rejected, State, Transition},
     fault::Outcome,
 };
-use crate::go_text;
+use crate::{go_text, metrics::resiliency::BreakerMeters};
 
 #[cfg(test)]
 mod tests;
@@ -19,13 +22,17 @@ mod tests;
 pub struct Breaker {
     name: Arc<str>,
     circuit: Mutex<Circuit>,
+    /// Whether the circuit is closed, for who only counts and needs no lock.
+    closed: AtomicBool,
+    meters: BreakerMeters,
 }
 
 impl Breaker {
     /// A closed breaker; the name is what log lines and metadata call it.
     pub fn new(name: impl Into<Arc<str>>, settings: CircuitSettings) -> Arc<Self> {
         let circuit = Mutex::new(Circuit::new(settings, Instant::now()));
-        Arc::new(Self { name: name.into(), circuit })
+        let (closed, meters) = (AtomicBool::new(true), BreakerMeters::default());
+        Arc::new(Self { name: name.into(), circuit, closed, meters })
     }
 
     /// What log lines and metadata call it.
@@ -35,31 +42,44 @@ impl Breaker {
 
     /// The state at this moment. Asking can move an open breaker on to half-open, as in daprd.
     pub fn state(&self) -> State {
-        let (state, transition) = self.circuit().state(Instant::now());
-        self.log(transition);
-        state
+        self.step(|circuit, now| circuit.state(now))
+    }
+
+    /// The state at this moment, without a lock while it is closed.
+    pub(super) fn noted_state(&self) -> State {
+        if self.closed.load(Relaxed) { State::Closed } else { self.peek() }
+    }
+
+    /// The state at this moment for who only looks: nothing changes by it.
+    pub fn peek(&self) -> State {
+        self.circuit().peek(Instant::now())
+    }
+
+    /// What was counted.
+    pub fn meters(&self) -> &BreakerMeters {
+        &self.meters
     }
 
     /// Asks for an attempt.
     pub(crate) fn admit(&self) -> Result<Permit<'_>, Rejected> {
-        let (admitted, transition) = self.circuit().admit(Instant::now());
-        self.log(transition);
-        let generation = admitted?;
+        let generation = self.step(Circuit::admit)?;
         Ok(Permit { breaker: self, generation, outcome: Outcome::Abandoned })
     }
 
     fn record(&self, generation: Generation, outcome: Outcome) {
-        let transition = self.circuit().record(generation, outcome, Instant::now());
-        self.log(transition);
+        self.step(|circuit, now| ((), circuit.record(generation, outcome, now)));
     }
 
-    fn circuit(&self) -> MutexGuard<'_, Circuit> {
-        // Every step leaves the circuit whole, so a panic in another thread spoils nothing.
-        self.circuit.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Called when the lock is released: whoever writes the line must not hold up the others.
-    fn log(&self, transition: Option<Transition>) {
+    /// Does one step of the circuit and tells of the change it made. The line is written when the
+    /// lock is released: whoever writes it must not hold up the others.
+    fn step<T>(&self, step: impl FnOnce(&mut Circuit, Instant) -> (T, Option<Transition>)) -> T {
+        let mut circuit = self.circuit();
+        let (result, transition) = step(&mut circuit, Instant::now());
+        if let Some(Transition { to, .. }) = transition {
+            self.closed.store(to == State::Closed, Relaxed);
+            self.meters.changed_to(to.number());
+        }
+        drop(circuit);
         if let Some(Transition { from, to }) = transition {
             tracing::info!(
                 target: LOG_TARGET,
@@ -67,6 +87,12 @@ impl Breaker {
                 go_text::quote(&self.name),
             );
         }
+        result
+    }
+
+    fn circuit(&self) -> MutexGuard<'_, Circuit> {
+        // Every step leaves the circuit whole, so a panic in another thread spoils nothing.
+        self.circuit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -8,6 +8,7 @@ use std::{fmt, time::Duration};
 use tokio::time::Instant;
 
 use super::{fault::Outcome, trip::TripRule};
+use crate::metrics::resiliency::STATES;
 
 #[cfg(test)]
 mod tests;
@@ -23,13 +24,16 @@ pub enum State {
     Open,
 }
 
+impl State {
+    /// Its number in [`STATES`].
+    pub fn number(self) -> usize {
+        self as usize
+    }
+}
+
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Closed => "closed",
-            Self::HalfOpen => "half-open",
-            Self::Open => "open",
-        })
+        f.write_str(STATES[self.number()])
     }
 }
 
@@ -156,6 +160,12 @@ impl Circuit {
     pub fn state(&mut self, now: Instant) -> (State, Option<Transition>) {
         let transition = self.catch_up(now);
         (self.state, transition)
+    }
+
+    /// The state at this moment without moving the circuit on.
+    pub fn peek(&self, now: Instant) -> State {
+        let is_over = self.expiry.is_some_and(|expiry| now >= expiry);
+        if self.state == State::Open && is_over { State::HalfOpen } else { self.state }
     }
 
     /// What the current generation has counted so far.

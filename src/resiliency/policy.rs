@@ -10,7 +10,7 @@ use super::{
     fault::{Classify, Outcome, Retry},
     retry::{Retries, RetryPolicy},
 };
-use crate::call::Call;
+use crate::{call::Call, metrics::resiliency::PolicyMeters};
 
 #[cfg(test)]
 mod tests;
@@ -22,6 +22,7 @@ pub struct Policy {
     timeout: Option<Duration>,
     breaker: Option<Arc<Breaker>>,
     retry: Option<RetryPolicy>,
+    meters: Arc<PolicyMeters>,
 }
 
 const DEADLINE_EXCEEDED: &str = "context deadline exceeded";
@@ -136,7 +137,7 @@ impl Policy {
         breaker: Option<Arc<Breaker>>,
         retry: Option<RetryPolicy>,
     ) -> Self {
-        Self { operation: operation.into(), timeout, breaker, retry }
+        Self { operation: operation.into(), timeout, breaker, retry, meters: Arc::default() }
     }
 
     /// What log lines call the operation.
@@ -157,6 +158,11 @@ impl Policy {
     /// How failed attempts are repeated.
     pub fn retry(&self) -> Option<RetryPolicy> {
         self.retry
+    }
+
+    /// What was counted.
+    pub fn meters(&self) -> &PolicyMeters {
+        &self.meters
     }
 
     /// Runs an operation, again and again if need be, until it succeeds or the policy gives up.
@@ -218,7 +224,8 @@ impl Policy {
     /// One call's progress, for a caller that writes the loop around [`attempt`](Self::attempt)
     /// itself because its attempts differ.
     pub fn start(&self) -> Retries<'_> {
-        Retries::start(&self.operation, self.retry)
+        self.meters.begin(self.breaker.as_ref().map(|breaker| breaker.noted_state().number()));
+        Retries::start(&self.operation, self.retry, &self.meters)
     }
 
     async fn bounded<T, E>(

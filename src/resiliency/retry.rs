@@ -10,7 +10,7 @@ use super::{
     fault::Classify,
     policy::PolicyError,
 };
-use crate::{call::Call, go_text};
+use crate::{call::Call, go_text, metrics::resiliency::PolicyMeters};
 
 /// How failed attempts are to be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct Retries<'a> {
     operation: &'a str,
     plan: Option<Plan>,
     retries: u32,
+    timed_out: bool,
+    meters: &'a PolicyMeters,
 }
 
 #[derive(Debug)]
@@ -38,13 +40,17 @@ struct Plan {
 
 impl<'a> Retries<'a> {
     /// A call that begins now.
-    pub(super) fn start(operation: &'a str, policy: Option<RetryPolicy>) -> Self {
+    pub(super) fn start(
+        operation: &'a str,
+        policy: Option<RetryPolicy>,
+        meters: &'a PolicyMeters,
+    ) -> Self {
         let plan = policy.map(|RetryPolicy { backoff, max_retries }| Plan {
             pauses: backoff.pauses(),
             max_retries,
             started: Instant::now(),
         });
-        Self { operation, plan, retries: 0 }
+        Self { operation, plan, retries: 0, timed_out: false, meters }
     }
 
     /// Waits until it is time for the next attempt. An error means that there is none, and is what
@@ -58,6 +64,10 @@ impl<'a> Retries<'a> {
             target: LOG_TARGET,
             "Error for operation {} was: {}", self.operation, failure.log_text(),
         );
+        if matches!(failure, PolicyError::TimedOut) && !std::mem::replace(&mut self.timed_out, true)
+        {
+            self.meters.timed_out();
+        }
         if !failure.is_worth_a_retry() {
             return Err(failure);
         }
@@ -80,6 +90,7 @@ impl<'a> Retries<'a> {
         drop(failure);
         self.retries = self.retries.saturating_add(1);
         if self.retries == 1 {
+            self.meters.retried();
             tracing::warn!(
                 target: LOG_TARGET,
                 "Error processing operation {}. Retrying in {}…",

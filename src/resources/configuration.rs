@@ -13,6 +13,7 @@ use crate::resources::{
     error::{Place, Problem},
     expand::expand,
     fields::{Field, Fields, Findings, Letters, Quoting, Text},
+    metric_settings::{self, MetricSettings},
     report::{Level, Report},
     yaml::{self, Malformed},
 };
@@ -37,6 +38,8 @@ pub struct Configuration {
     pub denied_components: Vec<String>,
     /// Which parts of the API are open.
     pub api_rules: ApiRules,
+    /// How metrics are kept.
+    pub metrics: MetricSettings,
 }
 
 /// A feature and whether it is on.
@@ -67,6 +70,7 @@ impl Default for Configuration {
             api_logging: ApiLogging::default(),
             denied_components: Vec::new(),
             api_rules: ApiRules::default(),
+            metrics: MetricSettings::default(),
         }
     }
 }
@@ -187,6 +191,7 @@ fn read_document(
     read_logging(&mut spec, &mut findings, configuration);
     read_denied(&mut spec, &mut findings, configuration);
     api_rules::read(&mut spec, &mut findings, &mut configuration.api_rules, report);
+    metric_settings::read(&mut spec, &mut findings, &mut configuration.metrics, report);
     read_secret_scopes(&mut spec, &mut findings, report);
     name_what_has_no_effect(&mut spec, &mut findings, report);
     spec.finish(&mut findings);
@@ -293,8 +298,6 @@ fn name_what_has_no_effect(
     report: &mut Report,
 ) {
     for (name, why) in [
-        ("metric", "metrics cannot be configured"),
-        ("metrics", "metrics cannot be configured"),
         ("accessControl", "service invocation is not served"),
         ("httpPipeline", "middleware is not served"),
         ("appHttpPipeline", "middleware is not served"),

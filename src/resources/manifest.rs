@@ -9,7 +9,7 @@ use crate::{
         error::Place,
         fields::{Field, Fields, Findings, Letters, Quoting, Text, as_boolean},
         kinds::Kind,
-        report::{Level, Notice, Report},
+        report::{FailedComponent, Level, Notice, Report},
         yaml::{Node, Value},
     },
 };
@@ -173,6 +173,12 @@ impl Manifest {
             let scope = "dapr.runtime.processor.loops.root";
             report.notices.push(Notice { level: Level::Error, scope, text });
             report.say(Level::Error, format!("Ignoring error processing component: {outer}"));
+            let reason = match stage {
+                Stage::Create => "creation",
+                Stage::Init => "init",
+            };
+            let (name, kind_type) = (name.clone(), self.identity.kind_type.clone());
+            report.failed_components.push(FailedComponent { name, kind_type, reason });
         } else if report.is_strict() {
             report.refuse(place, cause);
         } else {

@@ -48,11 +48,25 @@ pub struct Report {
     pub problems: Vec<Problem>,
     /// What is logged.
     pub notices: Vec<Notice>,
+    /// Components that are left out, because their errors are to be ignored.
+    pub failed_components: Vec<FailedComponent>,
+}
+
+/// A component that could not be loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedComponent {
+    /// `metadata.name`.
+    pub name: String,
+    /// `spec.type` as written.
+    pub kind_type: String,
+    /// The step that failed, in the word of daprd's metrics.
+    pub reason: &'static str,
 }
 
 impl Report {
     pub fn new(strictness: Strictness) -> Self {
-        Self { strictness, problems: Vec::new(), notices: Vec::new() }
+        let (problems, notices, failed_components) = (Vec::new(), Vec::new(), Vec::new());
+        Self { strictness, problems, notices, failed_components }
     }
 
     pub fn is_strict(&self) -> bool {

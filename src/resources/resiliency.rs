@@ -25,6 +25,8 @@ pub use crate::resources::resiliency::names::Reach;
 pub struct Resiliency {
     /// The resources' names in the order they were loaded.
     pub names: Vec<String>,
+    /// The namespace of each; empty for none.
+    pub namespaces: Vec<String>,
     /// Policies and targets, later resources over earlier ones.
     pub definitions: Definitions,
     /// What each resource reaches.
@@ -54,11 +56,12 @@ pub fn load(documents: &[Document], app_id: &str, report: &mut Report) -> Resili
     let mut definitions = policies::built_in();
     let mut ledger = Ledger::default();
     let mut targets = Vec::new();
-    let mut names = Vec::new();
+    let (mut names, mut namespaces) = (Vec::new(), Vec::new());
     for document in own {
         let Some(Read { policies, wanted, shape }) = read(document, report) else { continue };
         report.say(Level::Info, format!("Loading Resiliency configuration: {}", document.name));
         names.push(document.name.clone());
+        namespaces.push(document.namespace.clone().unwrap_or_default());
         let mut decoding = Decoding::new(&document.name);
         policies.decode(&mut decoding, &mut definitions, &mut ledger, report);
         wanted.decode(&mut decoding, report);
@@ -71,7 +74,7 @@ pub fn load(documents: &[Document], app_id: &str, report: &mut Report) -> Resili
     for (resource, wanted) in targets {
         reaches.push(names::resolve(&resource, wanted, &mut definitions, &mut ledger, report));
     }
-    Resiliency { names, definitions, reaches }
+    Resiliency { names, namespaces, definitions, reaches }
 }
 
 /// A resource as written.

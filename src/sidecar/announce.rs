@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use crate::{
     go_text,
-    resources::{Level, Notice},
+    resources::{Level, MetricSettings, Notice},
     sidecar::{data_plane::Parts, options::SidecarOptions, ports, stores::Stores},
     version::{DAPR_VERSION, OUTRIGGER_VERSION},
 };
@@ -14,6 +14,7 @@ pub const RUNTIME: &str = "dapr.runtime";
 
 const LOADER: &str = "dapr.runtime.processor.loops.root";
 const GRPC: &str = "dapr.runtime.grpc.api";
+const DIAGNOSTICS: &str = "dapr.runtime.diagnostics";
 const HTTP: &str = "dapr.runtime.http";
 const INTERNAL: &str = "dapr.runtime.grpc.internal";
 
@@ -54,6 +55,24 @@ pub fn notice(notice: &Notice) {
     } else {
         emit!(RUNTIME, notice);
     }
+}
+
+/// What the Configuration says about metrics.
+pub fn metric_settings(settings: &MetricSettings) {
+    tracing::info!(target: DIAGNOSTICS, "metric spec: {}", settings.text());
+    if settings.latencies.is_none() {
+        let bounds: Vec<_> = settings.latencies().iter().map(u64::to_string).collect();
+        tracing::info!(
+            target: DIAGNOSTICS,
+            "Using default latency distribution buckets: [{}]", bounds.join(" ")
+        );
+    }
+}
+
+/// The port for metrics accepts.
+pub fn listening_for_scrapes(options: &SidecarOptions, port: u16) {
+    let address = options.metrics.as_ref().map_or("", |metrics| metrics.address.as_str());
+    tracing::info!(target: RUNTIME, "metrics server started on {address}:{port}/");
 }
 
 /// The stores are known; none of them needs to be reachable.

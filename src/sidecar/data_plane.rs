@@ -18,7 +18,8 @@ use crate::{
     },
     grpc::{self, dapr::DaprService},
     http::{self, Unrouted, call_log::CallLog, cors::Cors},
-    sidecar::{announce::RUNTIME, stores::Stores},
+    metrics::Registry,
+    sidecar::{announce::RUNTIME, meters::Meters, stores::Stores},
 };
 
 /// What every thread is given.
@@ -52,6 +53,8 @@ pub struct Parts {
     pub http_access: Arc<Access>,
     /// Which RPCs are; `None` for all.
     pub grpc_access: Option<Arc<Access>>,
+    /// What is counted.
+    pub meters: Meters,
 }
 
 /// The ports that are open, in one thread's hands.
@@ -123,6 +126,7 @@ fn serve(listeners: Listeners, parts: &Parts) {
         access: parts.grpc_access.clone(),
         call_log: parts.call_log.is_some(),
         drain: parts.drain.clone(),
+        meters: Some(parts.meters.grpc()),
     };
     let state = parts.stores.connect();
     let dapr = DaprService::new(
@@ -130,13 +134,15 @@ fn serve(listeners: Listeners, parts: &Parts) {
         parts.metadata.clone(),
         parts.shutdown.clone(),
         parts.max_body_size,
-    );
+    )
+    .counting_errors(parts.meters.error_codes.clone());
     let wire = Wire::grpc(parts.read_buffer_size);
     // Other sidecars know nothing of the application's token, and the rules are about the API.
     let internal = grpc::internal_service(grpc::Surroundings {
         token: None,
         access: None,
         call_log: false,
+        meters: None,
         ..around.clone()
     });
     keep(listener::serve(listeners.internal, wire.clone(), internal, parts.drain.clone()));
@@ -176,6 +182,14 @@ pub fn serve_public(listener: Listener, parts: &Parts) {
     keep(listener::serve(listener, wire, http::service(routes, around), parts.drain.clone()));
 }
 
+/// Serves metrics on this thread, until its runtime ends: what happens while calls in flight are
+/// waited for can still be read.
+pub fn serve_metrics(listener: Listener, registry: Registry, read_buffer_size: usize) {
+    let service = http::admin::metrics_service(Arc::new(registry));
+    let wire = Wire::http(read_buffer_size, true);
+    keep(listener::serve(listener, wire, service, Drain::default()));
+}
+
 fn sidecar(parts: &Parts) -> http::Sidecar {
     http::Sidecar {
         metadata: parts.metadata.clone(),
@@ -191,6 +205,7 @@ fn surroundings(parts: &Parts) -> http::Surroundings {
         read_buffer_size: parts.read_buffer_size,
         tracing: parts.tracing,
         drain: parts.drain.clone(),
+        meters: Some(parts.meters.http()),
         ..http::Surroundings::default()
     }
 }

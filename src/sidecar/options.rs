@@ -25,6 +25,8 @@ pub struct SidecarOptions {
     pub public_port: Option<u16>,
     /// The addresses of that port; empty for all interfaces.
     pub public_listen_addresses: Vec<String>,
+    /// Where metrics are served; `None` for nowhere.
+    pub metrics: Option<MetricsPort>,
     /// Whether HTTP/2 is spoken on the HTTP API's port.
     pub http2: bool,
     /// Which origins are let in; `None` says nothing about them.
@@ -55,6 +57,15 @@ pub struct SidecarOptions {
     pub log_level: Level,
     /// `NAMESPACE` as it stands in the environment.
     pub namespace: Option<String>,
+}
+
+/// Where metrics are served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetricsPort {
+    /// The address; empty for all interfaces.
+    pub address: String,
+    /// The port; 0 for a free one.
+    pub port: u16,
 }
 
 /// How the application is reached.

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     edge::listener::{BindError, Listener},
-    sidecar::{data_plane::Listeners, options::SidecarOptions},
+    sidecar::{
+        data_plane::Listeners,
+        options::{MetricsPort, SidecarOptions},
+    },
 };
 
 /// All that is open.
@@ -13,6 +16,8 @@ pub struct Ports {
     pub apis: Listeners,
     /// The public port, if one was asked for.
     pub public: Option<Listener>,
+    /// The port for metrics, unless there is none.
+    pub metrics: Option<Listener>,
 }
 
 impl Ports {
@@ -30,7 +35,15 @@ impl Ports {
                 Some(Listener::bind("--dapr-public-port", addresses, port)?)
             }
         };
-        Ok(Self { apis, public })
+        let metrics = match &options.metrics {
+            None => None,
+            Some(MetricsPort { address, port }) => {
+                let address: Vec<String> =
+                    (!address.is_empty()).then(|| address.clone()).into_iter().collect();
+                Some(Listener::bind("--metrics-port", &address, *port)?)
+            }
+        };
+        Ok(Self { apis, public, metrics })
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{
         metadata::RegisteredComponent,
         state::{StateApi, StateComponent},
     },
+    metrics::{component::ComponentMeters, families, resiliency::Target, text::Scrape},
     resiliency::{catalog::PolicyCatalog, policy::Policy},
     resources::{Component, StoreSettings},
     state_store::{
@@ -21,6 +22,19 @@ use crate::{
 #[derive(Clone)]
 pub struct Stores(Arc<[SharedStore]>);
 
+/// What the series of all stores have in common.
+#[derive(Clone, Debug)]
+pub struct StoreLabels {
+    /// The app.
+    pub app_id: String,
+    /// `NAMESPACE` as it stands in the environment.
+    pub namespace: String,
+    /// The name of the Resiliency resource that was loaded last.
+    pub resiliency: String,
+    /// That resource's namespace.
+    pub resiliency_namespace: String,
+}
+
 struct SharedStore {
     name: String,
     kind: String,
@@ -28,6 +42,7 @@ struct SharedStore {
     log_name: String,
     key_prefix: KeyPrefix,
     outbound: Policy,
+    meters: Arc<ComponentMeters>,
     backend: Backend,
 }
 
@@ -38,10 +53,11 @@ enum Backend {
 
 impl Stores {
     /// Takes what was loaded; connects nothing.
-    pub fn new(components: Vec<Component>, policies: &PolicyCatalog) -> Self {
+    pub fn new(components: Vec<Component>, policies: &PolicyCatalog, latencies: &[u64]) -> Self {
         let shared = components.into_iter().map(|component| SharedStore {
             log_name: component.log_name(),
             outbound: policies.outbound(&component.name),
+            meters: Arc::new(ComponentMeters::new(latencies)),
             backend: match component.store {
                 StoreSettings::Redis(ref settings) => Backend::Redis {
                     settings: Arc::new(settings.clone()),
@@ -72,6 +88,7 @@ impl Stores {
             },
             key_prefix: shared.key_prefix.clone(),
             outbound: shared.outbound.clone(),
+            meters: shared.meters.clone(),
         });
         StateApi::new(components.collect())
     }
@@ -102,6 +119,40 @@ impl Stores {
     /// The names by which logs speak of the stores.
     pub fn log_names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|shared| shared.log_name.as_str())
+    }
+
+    /// The stores' names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|shared| shared.name.as_str())
+    }
+
+    /// Puts what is counted about the stores and their policies into a scrape.
+    pub fn collect(&self, scrape: &mut Scrape, labels: &StoreLabels) {
+        let StoreLabels { app_id, namespace, resiliency, resiliency_namespace } = labels;
+        for shared in self.0.iter() {
+            let by_type = [("app_id", app_id.as_str()), ("component", shared.kind.as_str())];
+            scrape.counter(&families::COMPONENT_INIT, by_type, 1);
+            shared.meters.collect(scrape, app_id, namespace, &shared.name);
+            let policy = &shared.outbound;
+            Target {
+                app_id,
+                name: resiliency,
+                namespace: resiliency_namespace,
+                target: &format!("Statestore_{}", shared.name),
+                meters: policy.meters(),
+                has_timeout: policy.timeout().is_some(),
+                has_retry: policy.retry().is_some(),
+                // Read, and not moved on: a scrape changes nothing.
+                breaker: policy
+                    .breaker()
+                    .map(|breaker| (breaker.meters(), breaker.peek().number())),
+            }
+            .collect(scrape);
+            if let Backend::Redis { health, .. } = &shared.backend {
+                let connected = health.condition().connected;
+                health.meters().collect(scrape, app_id, &shared.name, connected);
+            }
+        }
     }
 
     /// Says of each store whether it is connected, what went wrong last, and its breaker's state.

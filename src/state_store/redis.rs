@@ -4,11 +4,12 @@
 //! command may have been carried out.
 
 use std::{
-    fmt, slice,
+    fmt, iter, slice,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
+use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
 use self::{
@@ -65,7 +66,7 @@ impl RedisStore {
     /// Starts connecting in the background. Has to be called inside the `current_thread` runtime
     /// that will make the calls.
     pub fn new(component: &str, settings: Arc<RedisSettings>, health: Arc<RedisHealth>) -> Self {
-        let main = Lane::new();
+        let main = Lane::new(health.meters().clone());
         let dial = Dial { settings: settings.clone(), patience: Duration::ZERO };
         let supervisor = main.clone().supervise(dial, Some(health.join()), Confirm::Never);
         let tasks = Mutex::new(vec![Task::new(tokio::spawn(supervisor))]);
@@ -88,7 +89,7 @@ impl RedisStore {
     /// The lane for writes that wait for replicas; its connection is opened when first needed.
     fn strong_lane(&self) -> &Arc<Lane> {
         self.inner.strong.get_or_init(|| {
-            let lane = Lane::new();
+            let lane = Lane::new(self.inner.health.meters().clone());
             let confirm = Confirm::Replicas(self.inner.replicas.clone());
             let settings = self.inner.settings.clone();
             let dial = Dial { settings, patience: confirm.patience() };
@@ -172,11 +173,16 @@ impl StateStore for RedisStore {
                     .map(|piece| (Sent::new(lane, piece, Scope::Single), deadline)),
             );
         }
-        let mut results = Vec::with_capacity(writes.len());
-        for (piece, deadline) in sent {
-            results.extend(piece.hear(deadline).await);
+        // Each is given up at its own time, so all are listened to at once.
+        let mut heard = sent.into_iter().map(|(piece, deadline)| piece.hear(deadline));
+        match (heard.next(), heard.len()) {
+            (None, _) => Vec::new(),
+            (Some(only), 0) => only.await.collect(),
+            (Some(first), _) => {
+                let all = Box::pin(join_all(iter::once(first).chain(heard))).await;
+                all.into_iter().flatten().collect()
+            }
         }
-        results
     }
 
     async fn transact(&self, writes: &[Prepared]) -> Vec<Result<(), StoreError>> {

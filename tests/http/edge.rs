@@ -54,6 +54,7 @@ impl Edge {
             store,
             key_prefix: KeyPrefix::parse(None, "probe", "statestore", None).unwrap(),
             outbound,
+            meters: Arc::default(),
         });
         let api = StateApi::new(components.into_iter().collect());
         let identity = Identity { id: "probe".to_owned(), ..Identity::default() };

@@ -49,6 +49,7 @@ fn start(redis: &Redis) -> Sidecar {
     command.env_clear().env("DAPR_API_TOKEN", canary::TOKEN);
     command.args(["-app-id", APP_ID, "-dapr-http-port", &http_port.to_string()]);
     command.args(["-dapr-grpc-port", &grpc_port.to_string(), "-log-level", "debug"]);
+    command.args(["-metrics-port", "0"]);
     command.arg("-resources-path").arg(components);
     command.args(["-placement-host-address", "", "-scheduler-host-address", ""]);
     let process = Process::spawn("daprd", &mut command);

@@ -18,6 +18,7 @@ mod javascript_sdk; // the published JavaScript SDK, over HTTP and gRPC
 mod licences; // what we build with may be built with
 mod lifecycle; // exit codes, signals, grace
 mod limits; // sizes, tokens, unknown methods, reflection
+mod metrics; // what a scrape says, and what docs/metrics.md says of it
 mod migration; // from daprd, beside it, and back
 mod multi_app; // run -f: several apps in one command
 mod output; // log formats, outputs that are blocked or closed

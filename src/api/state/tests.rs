@@ -113,6 +113,7 @@ fn component(store: &ScriptedStore, outbound: Policy) -> StateComponent<Scripted
         name: "store".to_owned(),
         store: store.clone(),
         key_prefix: KeyPrefix::parse(Some("none"), "app", "store", None).unwrap(),
+        meters: Arc::default(),
         outbound,
     }
 }

@@ -158,7 +158,7 @@ fn start_app(plan: &Plan, destination: &Destination) -> Result<Option<AppProcess
     };
     let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
     // What the file says wins over what the sidecar is said to be.
-    let mut environment = variables(&plan.options, plan.ports, &plan.metrics_port);
+    let mut environment = variables(&plan.options, plan.ports);
     environment.extend(app.environment.iter().cloned());
     let program = Program {
         program: OsStr::new(program),

@@ -21,7 +21,6 @@ pub(super) struct Plan {
     /// What the sidecar will make of it.
     pub(super) options: SidecarOptions,
     pub(super) ports: ApiPorts,
-    pub(super) metrics_port: String,
 }
 
 /// Why nothing is started.
@@ -56,8 +55,9 @@ pub(super) fn plans(file: RunFile) -> Result<Vec<Plan>, PlanError> {
 
 fn plan(app: AppRun, held: &mut Vec<TcpListener>) -> io::Result<Result<Plan, String>> {
     let mut port = |given: Option<u16>| given.map_or_else(|| free_port(held), Ok);
-    let ports = ApiPorts { http: port(app.http_port)?, grpc: port(app.grpc_port)? };
-    let metrics_port = port(app.metrics_port)?.to_string();
+    let metrics_port = port(app.metrics_port)?;
+    let (http, grpc) = (port(app.http_port)?, port(app.grpc_port)?);
+    let ports = ApiPorts { http, grpc, metrics: Some(metrics_port) };
     let mut words = vec![
         format!("--app-id={}", app.id),
         format!("--dapr-http-port={}", ports.http),
@@ -65,11 +65,12 @@ fn plan(app: AppRun, held: &mut Vec<TcpListener>) -> io::Result<Result<Plan, Str
         format!("--metrics-port={metrics_port}"),
         // As for a single app; one the file gives stands behind it and wins.
         "--dapr-listen-addresses=127.0.0.1".to_owned(),
+        "--metrics-listen-address=127.0.0.1".to_owned(),
     ];
     words.extend(app.flags.iter().cloned());
     let words: Vec<OsString> = words.into_iter().map(OsString::from).collect();
     Ok(match check(&words) {
-        Ok(options) => Ok(Plan { app, words, options, ports, metrics_port }),
+        Ok(options) => Ok(Plan { app, words, options, ports }),
         Err(problem) => Err(problem),
     })
 }

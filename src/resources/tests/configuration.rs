@@ -108,14 +108,85 @@ spec: {}
     store statestore (state.redis/v1)
     warning config0.yaml:6:13: spec.tracing.zipkin: has no effect, because traces are not exported
     debug config0.yaml:11:13: spec.secrets.scopes: holds anyway, because the secrets API is not served
-    warning config0.yaml:7:11: spec.metric: has no effect, because metrics cannot be configured
     warning config0.yaml:9:9: spec.mtls: has no effect, because sidecars do not call each other
     warning config0.yaml:2:1: Spec: unknown field; valid are apiVersion, kind, metadata, scopes and spec; did you mean "spec"?
     warning config0.yaml:5:5: spec.tracing.samplingrate: unknown field; valid are samplingRate, stdout, zipkin and otel; did you mean "samplingRate"?
-    warning config0.yaml:8:3: spec.feature: unknown field; valid are tracing, features, logging, components, api, secrets, metric, metrics, accessControl, httpPipeline, appHttpPipeline, nameResolution, mtls, wasm and workflow; did you mean "features"?
+    warning config0.yaml:8:3: spec.feature: unknown field; valid are tracing, features, logging, components, api, metric, metrics, secrets, accessControl, httpPipeline, appHttpPipeline, nameResolution, mtls, wasm and workflow; did you mean "features"?
     warning config0.yaml: only the first document of a Configuration file is read
     "#);
     assert_eq!(case.strict(), case.lenient());
+}
+
+#[test]
+fn metrics_are_read_under_both_names_and_the_plural_wins() {
+    let metrics = configuration(&["
+spec:
+  metric:
+    enabled: false
+    recordErrorCodes: true
+    latencyDistributionBuckets: [1, 10, 100]
+    http: {increasedCardinality: true, excludeVerbs: true}
+  metrics:
+    enabled: true
+    http: {increasedCardinality: false, pathMatching: ['/a/{b}']}
+    rules:
+    - name: component/state/count
+      labels:
+      - {name: operation, regex: {write: set|delete}}
+"])
+    .metrics;
+    assert!(metrics.enabled && metrics.record_error_codes);
+    assert_eq!(metrics.latencies(), [1, 10, 100]);
+    let crate::metrics::http::HttpSettings { increased_cardinality, exclude_verbs, path_matching } =
+        &metrics.http;
+    assert_eq!((*increased_cardinality, *exclude_verbs), (false, true));
+    assert_eq!(path_matching, &["/a/{b}"]);
+    assert_eq!(metrics.rules[0].metric, "dapr_component_state_count");
+    assert_eq!(
+        metrics.text(),
+        "{\"enabled\":true,\"rules\":[{\"name\":\"dapr_component_state_count\",\"labels\":[{\"name\":\
+         \"operation\",\"regex\":{\"write\":\"set|delete\"}}]}],\"http\":{\"excludeVerbs\":true,\
+         \"increasedCardinality\":false,\"pathMatching\":[\"/a/{b}\"]},\
+         \"latencyDistributionBuckets\":[1,10,100],\"recordErrorCodes\":true}"
+    );
+    assert_eq!(configuration(&["spec: {}\n"]).metrics.text(), "{\"enabled\":true}");
+}
+
+#[test]
+fn metric_settings_that_cannot_be_meant_are_told() {
+    let wrong = of(&["
+spec:
+  metrics:
+    latencyDistributionBuckets: [1, 5, 5, x]
+    rules:
+    - name: dapr_component_state_count
+      labels:
+      - {name: operation, regex: {write: \"(\"}}
+"]);
+    insta::assert_snapshot!(wrong.strict(), @r#"
+    refused config0.yaml:3:40: spec.metrics.latencyDistributionBuckets[2]: error loading configuration: "5" is no bucket: expected whole milliseconds, each greater than the one before
+    refused config0.yaml:3:43: spec.metrics.latencyDistributionBuckets[3]: error loading configuration: "x" is no bucket: expected whole milliseconds, each greater than the one before
+    refused config0.yaml:7:42: spec.metrics.rules[0].labels[0].regex.write: error loading configuration: the pattern is no regular expression
+    "#);
+    assert_eq!(wrong.strict(), wrong.lenient());
+    let missed = of(&["
+spec:
+  metric:
+    enabld: false
+    workflow: {}
+    rules:
+    - name: dapr_component_state_counts
+      labels: [{name: operation, regex: {a: b}}]
+    - name: dapr_component_state_count
+      labels: [{name: operations, regex: {a: b}}]
+"]);
+    insta::assert_snapshot!(missed.strict(), @r#"
+    store statestore (state.redis/v1)
+    warning config0.yaml:6:13: spec.metric.rules[0].name: no metric has this name; did you mean "dapr_component_state_count"?
+    warning config0.yaml:9:23: spec.metric.rules[1].labels[0].name: dapr_component_state_count has no such label; did you mean "operation"?
+    warning config0.yaml:4:15: spec.metric.workflow: has no effect, because workflows are not served
+    warning config0.yaml:3:5: spec.metric.enabld: unknown field; valid are enabled, rules, http, latencyDistributionBuckets, recordErrorCodes and workflow; did you mean "enabled"?
+    "#);
 }
 
 fn named(name: &str, version: &str) -> ApiName {

@@ -23,6 +23,7 @@ use super::{
     watchdog::Pulse,
     writes::Writes,
 };
+use crate::metrics::store::StoreMeters;
 
 /// How long a suspected connection has to answer.
 const GRACE: Duration = Duration::from_millis(800);
@@ -41,6 +42,7 @@ pub(super) struct Lane {
     arrived: Notify,
     door: watch::Sender<Door>,
     wanted: Notify,
+    pub(super) meters: Arc<StoreMeters>,
 }
 
 /// Whether there is a connection.
@@ -87,15 +89,19 @@ enum End {
 
 impl Lane {
     /// A lane whose supervisor has not connected yet.
-    pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self {
+    pub(super) fn new(meters: Arc<StoreMeters>) -> Arc<Self> {
+        let lane = Arc::new(Self {
             writes: Queue::default(),
             reads: Queue::default(),
             pulse: Pulse::default(),
             arrived: Notify::new(),
             door: watch::Sender::new(Door::Opening),
             wanted: Notify::new(),
-        })
+            meters,
+        });
+        let watched = Arc::downgrade(&lane);
+        lane.meters.watch_queue(move || watched.upgrade().map(|lane| lane.depth()));
+        lane
     }
 
     /// Lets writes wait to be sent; `Err` says why they may not.
@@ -124,6 +130,11 @@ impl Lane {
     /// Whether what waits may be handed to the connection: it answers and is not being replaced.
     pub(super) fn may_send(&self) -> bool {
         !self.pulse.is_suspected() && !matches!(&*self.door.borrow(), Door::Opening)
+    }
+
+    /// How much waits to be sent.
+    fn depth(&self) -> usize {
+        self.writes.depth() + self.reads.depth()
     }
 
     /// Why the last connection ended.

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::state_store::Condition;
+use crate::{metrics::store::StoreMeters, state_store::Condition};
 
 /// How many different causes of one outage are logged.
 const CAUSES: usize = 8;
@@ -15,6 +15,7 @@ const CAUSES: usize = 8;
 pub struct RedisHealth {
     component: String,
     state: Mutex<State>,
+    meters: Arc<StoreMeters>,
 }
 
 #[derive(Debug, Default)]
@@ -55,7 +56,12 @@ enum News {
 impl RedisHealth {
     /// Starts with no connection; `component` is the name logs give it: `NAME (TYPE/VERSION)`.
     pub fn new(component: impl Into<String>) -> Self {
-        Self { component: component.into(), state: Mutex::default() }
+        Self { component: component.into(), state: Mutex::default(), meters: Arc::default() }
+    }
+
+    /// What is counted about the store and its connections.
+    pub fn meters(&self) -> &Arc<StoreMeters> {
+        &self.meters
     }
 
     /// Whether every connection is up, and the last error of any.
@@ -106,12 +112,14 @@ pub(super) struct Reporter {
 impl Reporter {
     /// The connection is there.
     pub(super) fn up(&self, address: &str) {
+        self.health.meters.connected();
         let news = self.health.state().up(self.id);
         self.health.log(news, address, "");
     }
 
     /// The connection is gone, or could not be made.
     pub(super) fn down(&self, address: &str, cause: &str) {
+        self.health.meters.failed_to_connect();
         let news = self.health.state().down(self.id, cause);
         self.health.log(news, address, cause);
     }

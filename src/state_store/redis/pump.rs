@@ -62,12 +62,16 @@ impl Confirm {
 pub(super) async fn pump(lane: &Lane, client: &Client, confirm: &Confirm) -> Infallible {
     let mut writes = FuturesOrdered::new();
     let mut reads = FuturesUnordered::new();
+    // A batch whose script the server did not know. While it is sent again, nothing later is sent
+    // or answered: the order stays.
+    let mut again = None;
     loop {
         while writes.len() < confirm.batches()
+            && again.is_none()
             && lane.may_send()
             && let Some(batch) = lane.writes.take_batch()
         {
-            writes.push_back(send(lane, client, confirm, batch));
+            writes.push_back(send(lane, client, confirm, batch, Form::Name));
         }
         while reads.len() < BATCHES
             && lane.may_send()
@@ -77,17 +81,20 @@ pub(super) async fn pump(lane: &Lane, client: &Client, confirm: &Confirm) -> Inf
         }
         tokio::select! {
             biased;
-            Some((batch, replies)) = writes.next(), if !writes.is_empty() => {
-                let (batch, replies) = match &replies.script {
-                    // While this one is sent again, nothing later is: the order stays.
-                    Err(error) if reply::is_unknown_script(error) => {
-                        let batch = batch.without_those_who_left();
-                        let replies = call(lane, client, confirm, &batch, Form::Text).await;
-                        (batch, replies)
-                    }
-                    Ok(_) | Err(_) => (batch, replies),
-                };
+            (batch, replies) = async { again.as_mut().expect("invariant: asked").await },
+                if again.is_some() =>
+            {
+                again = None;
                 finish(lane, batch, replies);
+            }
+            Some((batch, replies)) = writes.next(), if again.is_none() && !writes.is_empty() => {
+                if replies.script.as_ref().is_err_and(reply::is_unknown_script) {
+                    let batch = batch.without_those_who_left();
+                    let sent = send(lane, client, confirm, batch, Form::Text);
+                    again = Some(Box::pin(sent));
+                } else {
+                    finish(lane, batch, replies);
+                }
             }
             Some(()) = reads.next(), if !reads.is_empty() => {}
             () = lane.arrived() => {}
@@ -114,8 +121,9 @@ async fn send(
     client: &Client,
     confirm: &Confirm,
     batch: Batch<Writes>,
+    form: Form,
 ) -> (Batch<Writes>, Replies) {
-    let replies = call(lane, client, confirm, &batch, Form::Name).await;
+    let replies = call(lane, client, confirm, &batch, form).await;
     (batch, replies)
 }
 
@@ -128,6 +136,7 @@ async fn call(
 ) -> Replies {
     let (keys, arguments) = scripts::arguments(batch);
     let on_wire = lane.pulse.hand_over();
+    lane.meters.write(batch.len());
     let script = async {
         match form {
             Form::Name => client.evalsha(WRITE.sha, keys, arguments).await,

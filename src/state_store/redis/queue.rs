@@ -138,6 +138,11 @@ impl<P: Piece> Queue<P> {
         self.state().shut.clone()
     }
 
+    /// How many pieces wait.
+    pub(super) fn depth(&self) -> usize {
+        self.state().waiting.len()
+    }
+
     /// Takes the next batch out: what waits, as far as a batch may hold it.
     pub(super) fn take_batch(&self) -> Option<Batch<P>> {
         let mut state = self.state();

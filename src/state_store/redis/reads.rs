@@ -4,6 +4,8 @@
 //! read by one script call, which costs Redis little more and us far less per key than as many
 //! commands.
 
+use std::{collections::VecDeque, mem};
+
 use fred::{
     clients::Client,
     error::Error,
@@ -19,7 +21,7 @@ use tokio::time::Instant;
 use super::{
     connection::Lane,
     pump,
-    queue::{BATCH_ITEMS, Batch, Piece, Unheard},
+    queue::{BATCH_ITEMS, Batch, Parcel, Piece, Unheard},
     reply::{self, Read, TIMED_OUT},
     scripts::READ,
 };
@@ -82,19 +84,35 @@ async fn read_piece(lane: &Lane, keys: &[StoredKey], deadline: Option<Instant>) 
     vec![Err(error); keys.len()]
 }
 
-/// Reads a batch and tells everybody what was found.
+/// Reads a batch, and tells everybody what was found as soon as it was.
 pub(super) async fn serve(lane: &Lane, client: &Client, batch: Batch<Keys>) {
-    let keys: Vec<&StoredKey> = batch.pieces().flat_map(|piece| &piece.0).collect();
     let reads = Reads { lane, client };
-    let found = match &keys[..] {
-        [key] => vec![reads.one(key).await],
-        keys => reads.several(keys).await,
-    };
-    let mut found = found.into_iter();
-    for parcel in batch.0 {
-        // A caller who is gone needs no answer.
-        let _ = parcel.answer.send(found.by_ref().take(parcel.piece.0.len()).collect());
+    let mut parcels = VecDeque::from(batch.0);
+    // Of the first parcel, if not all its keys were read yet.
+    let mut found = Vec::new();
+    while !parcels.is_empty() {
+        let keys = parcels.iter().flat_map(|parcel| &parcel.piece.0);
+        let left: Vec<&StoredKey> = keys.skip(found.len()).collect();
+        found.extend(match &left[..] {
+            [key] => vec![reads.one(key).await],
+            left => reads.several(left).await,
+        });
+        while let Some(parcel) = parcels.pop_front_if(|parcel| parcel.piece.0.len() <= found.len())
+        {
+            let rest = found.split_off(parcel.piece.0.len());
+            // A caller who is gone needs no answer.
+            let _ = parcel.answer.send(mem::replace(&mut found, rest));
+        }
+        leave_out_those_who_left(&mut parcels, &mut found);
     }
+}
+
+/// Takes out the parcels nobody waits for any more, and what was found for the first one.
+fn leave_out_those_who_left(parcels: &mut VecDeque<Parcel<Keys>>, found: &mut Vec<Read>) {
+    if parcels.front().is_some_and(|parcel| parcel.answer.is_closed()) {
+        found.clear();
+    }
+    parcels.retain(|parcel| !parcel.answer.is_closed());
 }
 
 /// Reads on one connection.
@@ -104,52 +122,57 @@ struct Reads<'c> {
 }
 
 impl Reads<'_> {
+    /// What is found under the first of the keys: at least one, fewer than all if they are large.
     async fn several(&self, keys: &[&StoredKey]) -> Vec<Read> {
-        let mut found = Vec::with_capacity(keys.len());
-        while let Some(left) = keys.get(found.len()..)
-            && !left.is_empty()
-        {
-            match self.call(left).await {
-                Ok(value) => match reply::reads(value, left.len()) {
-                    Ok(some) => found.extend(some),
-                    Err(error) => found.resize(keys.len(), Err(error)),
-                },
-                Err(error) if reply::refuses_scripts(&error) => {
-                    found.extend(join_all(left.iter().map(|key| self.one(key))).await);
-                }
-                Err(error) => found.resize(keys.len(), Err(reply::read_error(&error))),
+        match self.call(keys).await {
+            Ok(value) => {
+                reply::reads(value, keys.len()).unwrap_or_else(|error| vec![Err(error); keys.len()])
             }
+            Err(error) if reply::refuses_scripts(&error) => {
+                join_all(keys.iter().map(|key| self.one(key))).await
+            }
+            Err(error) => vec![Err(reply::read_error(&error)); keys.len()],
         }
-        found
     }
 
     async fn call(&self, keys: &[&StoredKey]) -> Result<Value, Error> {
         let names = || keys.iter().map(|key| Key::from(key.as_str())).collect::<Vec<_>>();
-        let reply = self.watched(self.client.evalsha(READ.sha, names(), ())).await;
+        let count = keys.len();
+        let reply = self.watched(count, self.client.evalsha(READ.sha, names(), ())).await;
         if reply.as_ref().is_err_and(reply::is_unknown_script) {
-            return self.watched(self.client.eval(READ.text, names(), ())).await;
+            return self.watched(count, self.client.eval(READ.text, names(), ())).await;
         }
         reply
     }
 
     async fn one(&self, key: &StoredKey) -> Read {
-        match self.watched(self.client.hgetall(key.as_str())).await {
-            Ok(Value::Map(fields)) => reply::entry(fields),
-            Ok(_) => Err(StoreError::Refused("HGETALL gave no map".to_owned())),
-            Err(error) if reply::is_wrong_type(&error) => {
-                let reply = self.watched(self.client.get(key.as_str())).await;
-                reply.map(reply::plain_entry).map_err(|error| reply::read_error(&error))
-            }
-            Err(error) => Err(reply::read_error(&error)),
+        let hash = || async {
+            let reply = self.watched(1, self.client.hgetall(key.as_str())).await;
+            reply.map(reply::entry)
+        };
+        let plain = || async {
+            let reply = self.watched(1, self.client.get(key.as_str())).await;
+            reply.map(|value| Ok(reply::plain_entry(value)))
+        };
+        let mut found = hash().await;
+        if found.as_ref().is_err_and(reply::is_wrong_type) {
+            found = Box::pin(plain()).await;
         }
+        // It became one of ours between the two.
+        if found.as_ref().is_err_and(reply::is_wrong_type) {
+            found = Box::pin(hash()).await;
+        }
+        found.unwrap_or_else(|error| Err(reply::read_error(&error)))
     }
 
-    /// Watches one command on the wire.
+    /// Watches one command over so many keys on the wire.
     async fn watched(
         &self,
+        keys: usize,
         command: impl Future<Output = Result<Value, Error>>,
     ) -> Result<Value, Error> {
         let on_wire = self.lane.pulse.hand_over();
+        self.lane.meters.read(keys);
         let reply = command.await;
         pump::settle(on_wire, &reply);
         if let Err(error) = &reply {

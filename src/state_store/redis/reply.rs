@@ -2,7 +2,7 @@
 
 use fred::{
     error::{Error, ErrorKind},
-    types::{Map, Value},
+    types::Value,
 };
 
 use crate::state_store::{Entry, Outage, Prepared, PreparedChange, StoreError};
@@ -147,8 +147,11 @@ pub(super) fn reads(value: Value, keys: usize) -> Result<Vec<Read>, StoreError> 
     Ok(reads)
 }
 
-/// The entry in the fields of a hash; none of them means that there is no key.
-pub(super) fn entry(mut fields: Map) -> Read {
+/// The entry in what HGETALL gave; no fields mean that there is no key.
+pub(super) fn entry(value: Value) -> Read {
+    let Value::Map(mut fields) = value else {
+        return Err(StoreError::Refused("HGETALL gave no map".to_owned()));
+    };
     if fields.is_empty() {
         return Ok(None);
     }

@@ -14,7 +14,7 @@ const ROWS: &[&[&str]] = &[
     &["edge"],
     &["api"],
     &["state_store", "resiliency"],
-    &["call", "go_text", "log", "nearest", "proto"],
+    &["call", "go_text", "log", "metrics", "nearest", "proto"],
     &["version"],
 ];
 

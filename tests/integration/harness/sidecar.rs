@@ -117,13 +117,13 @@ impl Setup {
             fs::write(folder.path().join(name), text).expect("a resource file");
         }
         let http_port = self.http_port.unwrap_or_else(free_port);
-        let grpc_port = free_port();
-        let mut command = self.command(folder.path(), http_port, grpc_port);
+        let (grpc_port, metrics_port) = (free_port(), free_port());
+        let mut command = self.command(folder.path(), [http_port, grpc_port, metrics_port]);
         let process = Process::spawn_writing_to("outrigger", &mut command, stdout);
-        Sidecar { http_port, grpc_port, process, _folder: folder }
+        Sidecar { http_port, grpc_port, metrics_port, process, _folder: folder }
     }
 
-    fn command(&self, folder: &Path, http_port: u16, grpc_port: u16) -> Command {
+    fn command(&self, folder: &Path, [http_port, grpc_port, metrics_port]: [u16; 3]) -> Command {
         let own = Path::new(env!("CARGO_BIN_EXE_outrigger"));
         let mut command = Command::new(self.program.as_deref().unwrap_or(own));
         command.env_clear();
@@ -144,7 +144,7 @@ impl Setup {
         command.args(["--app-id", app_id, "--log-level", "debug"]);
         command.arg("--dapr-http-port").arg(http_port.to_string());
         command.arg("--dapr-grpc-port").arg(grpc_port.to_string());
-        command.arg("--metrics-port").arg(free_port().to_string());
+        command.arg("--metrics-port").arg(metrics_port.to_string());
         if !self.resources.is_empty() {
             command.arg("--resources-path").arg(folder);
         }
@@ -162,6 +162,8 @@ pub struct Sidecar {
     pub http_port: u16,
     /// Where it serves gRPC.
     pub grpc_port: u16,
+    /// Where it serves metrics.
+    pub metrics_port: u16,
     /// The process itself.
     pub process: Process,
     _folder: TempDir,
@@ -179,6 +181,13 @@ impl Sidecar {
         let token = [("dapr-api-token", canary::TOKEN)];
         http::request(method, self.http_port, path, &token, body)
             .unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+
+    /// The text of its metrics.
+    #[track_caller]
+    pub fn metrics(&self) -> String {
+        let answer = http::request("GET", self.metrics_port, "/metrics", &[], &[]);
+        answer.unwrap_or_else(|error| panic!("the metrics: {error}")).body
     }
 
     /// How many lines it has said.
