@@ -67,8 +67,7 @@ fn traced(lab: &Lab, subject: &str, operation: Operation, calls: u64) -> anyhow:
     // What an earlier run left must not be taken for this one's.
     let _ = fs::remove_file(&counts);
     let server = start(lab, subject, &counts).with_context(|| format!("{subject} in callgrind"))?;
-    lab.run(&server, &Load::usual(operation, Span::Calls(calls)))
-        .with_context(|| format!("{subject} in callgrind"))?;
+    lab.run(&server, &Load::usual(operation, Span::Calls(calls)))?;
     server.program.end()?;
     let text = fs::read_to_string(&counts)
         .with_context(|| format!("callgrind wrote no {}", counts.display()))?;
