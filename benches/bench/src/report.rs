@@ -35,9 +35,9 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether every target is kept.
+    /// Whether every section was measured and every target is kept.
     pub fn passes(&self) -> bool {
-        all_pass(self.findings())
+        all_pass(self.findings()) && self.sections.iter().all(|section| section.error.is_none())
     }
 
     fn findings(&self) -> impl Iterator<Item = &Finding> {
@@ -67,6 +67,11 @@ impl Report {
     /// What stands below the tables.
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
+        for section in &self.sections {
+            if let Some(error) = &section.error {
+                notes.push(format!("Section {} FAILED: {error}", section.section));
+            }
+        }
         if self.series.all().iter().any(is_busy) {
             notes.push(format!(
                 "* The core that measures was more than {:.0} % busy: calls/s and latencies of \

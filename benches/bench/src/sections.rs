@@ -104,30 +104,42 @@ pub struct Measured {
     pub seconds: f64,
     /// What was found.
     pub findings: Vec<Finding>,
+    /// Why nothing was.
+    pub error: Option<String>,
 }
 
-/// Measures the sections that are wanted; `tell` hears what is going on.
+/// Measures the sections that are wanted; `tell` hears what is going on. One that fails takes nothing
+/// from the others.
 pub fn measure(
     lab: &mut Lab,
     wanted: impl Fn(&str) -> bool,
     mut tell: impl FnMut(&str),
-) -> anyhow::Result<Vec<Measured>> {
+) -> Vec<Measured> {
     let mut all = Vec::new();
     for (name, repeats, open) in SECTIONS.iter().filter(|(name, ..)| wanted(name)) {
         tell(name);
         let begin = std::time::Instant::now();
-        let mut section = open(lab).with_context(|| format!("section {name}"))?;
-        let run = rounds(repeats.of(&lab.plan), |round| {
-            section.round(lab, round)?;
-            Ok(section.findings())
-        });
-        let (rounds, extended_for) = run.with_context(|| format!("section {name}"))?;
-        section.finish(lab).with_context(|| format!("section {name}"))?;
+        let run = measure_one(lab, *repeats, *open);
+        let error = run.as_ref().err().map(|error| format!("{error:#}"));
+        let (rounds, extended_for, findings) = run.unwrap_or_default();
         let seconds = begin.elapsed().as_secs_f64();
-        let findings = section.findings();
-        all.push(Measured { section: name, rounds, extended_for, seconds, findings });
+        all.push(Measured { section: name, rounds, extended_for, seconds, findings, error });
     }
-    Ok(all)
+    all
+}
+
+fn measure_one(
+    lab: &mut Lab,
+    repeats: Repeats,
+    open: Open,
+) -> anyhow::Result<(usize, Vec<String>, Vec<Finding>)> {
+    let mut section = open(lab)?;
+    let (rounds, extended_for) = rounds(repeats.of(&lab.plan), |round| {
+        section.round(lab, round)?;
+        Ok(section.findings())
+    })?;
+    section.finish(lab)?;
+    Ok((rounds, extended_for, section.findings()))
 }
 
 /// Measures the rounds; goes on beyond the least while a figure straddles its target. `round` measures

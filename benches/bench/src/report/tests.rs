@@ -18,6 +18,7 @@ fn report(findings: Vec<Finding>, series: Vec<Series>) -> Report {
             extended_for: vec!["GetState".to_owned()],
             seconds: 1.0,
             findings,
+            error: None,
         }],
     }
 }
@@ -101,4 +102,22 @@ fn calls_that_start_late_are_told() {
     let notes = report(vec![], vec![late]).notes();
     let expected = "plain, GetState, 64 in flight: 2.0 % of the calls started more than 1 ms late";
     assert!(notes[0].starts_with(expected), "{notes:?}");
+}
+
+#[test]
+fn a_section_that_fails_takes_nothing_from_the_others_and_does_not_pass() {
+    let good = Finding::new("get / plain", "x", vec![1.0], Target::at_most(1.25));
+    let mut report = report(vec![good], vec![]);
+    assert!(report.passes());
+    report.sections.push(Measured {
+        section: "memory",
+        rounds: 0,
+        extended_for: vec![],
+        seconds: 1.0,
+        findings: vec![],
+        error: Some("round 1: no connections".to_owned()),
+    });
+    assert!(!report.passes());
+    assert_eq!(report.notes()[0], "Section memory FAILED: round 1: no connections");
+    assert!(report.targets().text().contains("get / plain"));
 }
