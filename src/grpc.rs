@@ -17,7 +17,7 @@ pub mod trace;
 use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt as _;
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use hyper::{
     body::Incoming,
     service::{Service, service_fn},
@@ -30,8 +30,10 @@ use tonic::{
 use crate::{
     edge::{
         access::Access,
+        admission::{Admission, Load, Surplus},
+        answer::{Answer, Ending},
         baggage::{self, BAGGAGE_HEADER},
-        drain::{Counted, Drain},
+        drain::Drain,
         token::{ApiToken, TOKEN_HEADER},
     },
     grpc::{call_log::Entry, limits::LimitedMessages, names::Destination},
@@ -56,6 +58,8 @@ pub struct Surroundings {
     pub call_log: bool,
     /// What shutdown waits for.
     pub drain: Drain,
+    /// How much is taken on at once.
+    pub admission: Admission,
 }
 
 /// A request whose messages are not larger than allowed.
@@ -74,7 +78,7 @@ pub fn service<D: Dapr>(
     surroundings: Surroundings,
 ) -> impl Service<
     Request<Incoming>,
-    Response = Response<Counted<Body>>,
+    Response = Response<Answer<Body>>,
     Error = Infallible,
     Future: Send + 'static,
 > + Clone
@@ -93,7 +97,7 @@ pub fn internal_service(
     surroundings: Surroundings,
 ) -> impl Service<
     Request<Incoming>,
-    Response = Response<Counted<Body>>,
+    Response = Response<Answer<Body>>,
     Error = Infallible,
     Future: Send + 'static,
 > + Clone
@@ -106,7 +110,7 @@ fn serving<S>(
     edge: Edge<S>,
 ) -> impl Service<
     Request<Incoming>,
-    Response = Response<Counted<Body>>,
+    Response = Response<Answer<Body>>,
     Error = Infallible,
     Future: Send + 'static,
 > + Clone
@@ -150,9 +154,9 @@ where
     S: Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
 {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Counted<Body>> {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Answer<Body>> {
         if let Some(answer) = refusal::not_grpc(&request) {
-            return answer.map(|body| Counted::new(body, None));
+            return answer.map(|body| Answer::new(body, Ending::default()));
         }
         let around = &self.surroundings;
         let trace = around.tracing.then(|| trace::answer(request.headers()));
@@ -162,9 +166,10 @@ where
         let destination = self.destination(request.uri().path());
         let call =
             (!matches!(destination, Destination::Reflection)).then(|| around.drain.enter_call());
-        let mut response = match self.admit(destination, request.headers()) {
-            Ok(()) => self.logged(destination, request).await,
-            Err(refusal) => refusal.into_http(),
+        let load = around.admission.begin();
+        let (mut response, load) = match self.admit(destination, &request, &load) {
+            Ok(()) => load.carry(self.logged(destination, request)).await,
+            Err(refusal) => (refusal.into_http(), load),
         };
         if let Some(value) = trace {
             response.headers_mut().insert(trace::HEADER, value);
@@ -172,7 +177,7 @@ where
         if let Some(value) = baggage.flatten() {
             response.headers_mut().insert(BAGGAGE_HEADER, value);
         }
-        response.map(|body| Counted::new(body, call))
+        response.map(|body| Answer::new(body, Ending { call, load: Some(load) }))
     }
 
     /// Where a path leads on this port.
@@ -184,7 +189,13 @@ where
         }
     }
 
-    fn admit(&self, destination: Destination, headers: &HeaderMap) -> Result<(), Status> {
+    fn admit<B>(
+        &self,
+        destination: Destination,
+        request: &Request<B>,
+        load: &Load,
+    ) -> Result<(), Status> {
+        let headers = request.headers();
         if let Some(access) = &self.surroundings.access
             && !access::permits(access, destination)
         {
@@ -199,7 +210,14 @@ where
         {
             baggage::check(header.as_bytes()).map_err(refusal::bad_baggage)?;
         }
-        refusal::check_encoding(headers)
+        refusal::check_encoding(headers)?;
+        if destination.is_exempt_from_limits() {
+            return Ok(());
+        }
+        if let Some(Surplus(refusal)) = request.extensions().get() {
+            return Err(refusal::overloaded(*refusal));
+        }
+        load.enter().map_err(refusal::overloaded)
     }
 
     async fn logged(&self, destination: Destination, request: Request<Incoming>) -> Response<Body> {

@@ -16,7 +16,7 @@ use crate::{
         key::KeyPrefix,
         metadata::{AppConnection, Health, Identity, MetadataApi, ShutdownHandle, ShutdownRequest},
     },
-    edge::{drain::Drain, listener::BindError},
+    edge::{admission::Admission, drain::Drain, listener::BindError},
     http::call_log::CallLog,
     resources::{
         self, ApiLogging, Component, Environment, LoadErrors, LoadOptions, Resources,
@@ -89,6 +89,9 @@ pub async fn start(
         health: Health::starting(&options.app_id),
         shutdown: ShutdownHandle::default(),
         drain: Drain::default(),
+        admission: Admission::new(options.most),
+        max_streams: options.max_streams,
+        max_header_list_size: options.max_header_list_size,
         token: options.api_token.clone(),
         max_body_size: options.max_body_size,
         read_buffer_size: options.read_buffer_size,

@@ -5,6 +5,8 @@ use http::Request;
 use http_body::Body;
 use http_body_util::BodyExt as _;
 
+use crate::edge::admission::{self, Refusal};
+
 /// How much of an oversized body is read and thrown away, so that its sender gets to hear the
 /// answer: a connection that is closed while its peer still sends loses what was answered.
 const DISCARDED: usize = 16 << 20;
@@ -33,6 +35,9 @@ pub enum BodyError<E> {
     /// It is larger than it may be. As Dapr words it.
     #[error("stream too large")]
     TooLarge,
+    /// There is no room for it now.
+    #[error("{0}")]
+    Refused(Refusal),
     /// The connection failed, or what it carries is not HTTP.
     #[error("{0}")]
     Broken(E),
@@ -49,9 +54,10 @@ where
         discard(body).await;
         return Err(BodyError::TooLarge);
     }
+    admission::announce_request(announced).map_err(BodyError::Refused)?;
     let mut body = body;
-    let Some(first) = next_data(&mut body).await? else { return Ok(Bytes::new()) };
-    let Some(second) = next_data(&mut body).await? else {
+    let Some(first) = next_counted(&mut body).await? else { return Ok(Bytes::new()) };
+    let Some(second) = next_counted(&mut body).await? else {
         return if first.len() <= limit { Ok(first) } else { Err(BodyError::TooLarge) };
     };
     let mut whole = BytesMut::with_capacity(announced.max(first.len() + second.len()));
@@ -64,9 +70,21 @@ where
             return Err(BodyError::TooLarge);
         }
         whole.extend_from_slice(&data);
-        rest = next_data(&mut body).await?;
+        rest = next_counted(&mut body).await?;
     }
     Ok(whole.freeze())
+}
+
+/// The next piece, which stays in memory: if there is room for it.
+async fn next_counted<B>(body: &mut B) -> Result<Option<Bytes>, BodyError<B::Error>>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let data = next_data(body).await?;
+    if let Some(data) = &data {
+        admission::hold_request(data.len()).map_err(BodyError::Refused)?;
+    }
+    Ok(data)
 }
 
 /// The next piece that is not empty; trailers say nothing to us.
@@ -112,6 +130,7 @@ mod tests {
         match read_body(body, limit).await {
             Ok(bytes) => Some(String::from_utf8(bytes.to_vec()).unwrap()),
             Err(BodyError::TooLarge) => None,
+            Err(BodyError::Refused(refusal)) => panic!("{refusal}"),
             Err(BodyError::Broken(never)) => match never {},
         }
     }

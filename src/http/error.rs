@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::{
     api::error::{StateError, WriteFailure, WriteFailureKind},
+    edge::admission::{RETRY_AFTER_SECONDS, Refusal},
     http::go_json,
 };
 
@@ -46,6 +47,12 @@ pub enum Detail<'a> {
         metadata: Option<BTreeMap<&'a str, &'a str>>,
         /// The word.
         reason: &'a str,
+    },
+    /// When to try again.
+    #[serde(rename = "type.googleapis.com/google.rpc.RetryInfo")]
+    RetryInfo {
+        /// How long to wait first.
+        retry_delay: &'a str,
     },
     /// What it is about.
     #[serde(rename = "type.googleapis.com/google.rpc.ResourceInfo")]
@@ -86,6 +93,22 @@ impl<'a> ErrorBody<'a> {
     pub fn with_status(&self, status: StatusCode) -> Response<Body> {
         (status, [(header::CONTENT_TYPE, JSON)], go_json::to_vec(self)).into_response()
     }
+}
+
+/// What a caller hears when there is too much to do; nothing of the call was done.
+pub fn overloaded(refusal: Refusal) -> Response<Body> {
+    let Refusal { limit, most } = refusal;
+    let (message, most) = (refusal.to_string(), most.to_string());
+    let named = [("limit", limit.label()), ("flag", limit.flag()), ("value", &most)];
+    let delay = format!("{RETRY_AFTER_SECONDS}s");
+    let mut response = ErrorBody::new("ERR_OVERLOADED", &message)
+        .with_details(vec![
+            info(limit.reason(), Some(BTreeMap::from(named))),
+            Detail::RetryInfo { retry_delay: &delay },
+        ])
+        .with_status(StatusCode::TOO_MANY_REQUESTS);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+    response
 }
 
 /// An answer in plain text, as Go's HTTP library writes errors.
