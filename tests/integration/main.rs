@@ -19,6 +19,7 @@ mod lifecycle; // exit codes, signals, grace
 mod limits; // sizes, tokens, unknown methods, reflection
 mod multi_app; // run -f: several apps in one command
 mod output; // log formats, outputs that are blocked or closed
+mod overload; // calls, bytes, connections, streams: what is too much
 mod plain_http; // no SDK: HTTP from Python and from Node
 mod python_sdk; // the published Python SDK, its blocking and its asynchronous client
 mod recovery; // Redis down at start, wrong password, TLS, flushed scripts, stalls, replicas, metadata
