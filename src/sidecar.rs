@@ -3,6 +3,7 @@
 mod announce;
 mod app_port;
 mod data_plane;
+mod descriptors;
 pub mod options;
 mod ports;
 mod stores;
@@ -89,7 +90,10 @@ pub async fn start(
         health: Health::starting(&options.app_id),
         shutdown: ShutdownHandle::default(),
         drain: Drain::default(),
-        admission: Admission::new(options.most),
+        admission: Admission::new(descriptors::within_descriptors(
+            options.most,
+            options.data_plane_threads,
+        )),
         max_streams: options.max_streams,
         max_header_list_size: options.max_header_list_size,
         token: options.api_token.clone(),

@@ -77,7 +77,7 @@ async fn write(
 fn unreadable<E: Error>(error: &BodyError<E>) -> Response<Body> {
     let why = match error {
         BodyError::Refused(refusal) => return error::overloaded(*refusal),
-        BodyError::TooLarge => error.to_string(),
+        BodyError::TooLarge | BodyError::Silent => error.to_string(),
         // As Go calls a body that ends too early, and as the state routes do.
         BodyError::Broken(_) => "unexpected EOF".to_owned(),
     };

@@ -303,6 +303,7 @@ impl StateEdge {
 fn unreadable<E: Error>(error: BodyError<E>) -> Malformed {
     match error {
         BodyError::TooLarge => Malformed::TooLarge,
+        BodyError::Silent => Malformed::Silent(error.to_string()),
         BodyError::Refused(refusal) => Malformed::Refused(refusal),
         // Its sender left, or what it sends is not HTTP: Go says the same of both.
         BodyError::Broken(_) => Malformed::Json(JsonError::UnexpectedEof),

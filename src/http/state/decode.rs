@@ -36,6 +36,9 @@ pub enum Malformed {
     /// The body is larger than it may be.
     #[error("stream too large")]
     TooLarge,
+    /// The body stopped coming.
+    #[error("{0}")]
+    Silent(String),
     /// There is no room for the body now.
     #[error("{0}")]
     Refused(Refusal),
