@@ -14,7 +14,7 @@ pub mod state;
 pub mod status;
 pub mod trace;
 
-use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc};
+use std::{convert::Infallible, panic::AssertUnwindSafe, pin::pin, sync::Arc};
 
 use futures_util::FutureExt as _;
 use http::{Request, Response};
@@ -168,7 +168,7 @@ where
             (!matches!(destination, Destination::Reflection)).then(|| around.drain.enter_call());
         let load = around.admission.begin();
         let (mut response, load) = match self.admit(destination, &request, &load) {
-            Ok(()) => load.carry(self.logged(destination, request)).await,
+            Ok(()) => load.carry(pin!(self.logged(destination, request))).await,
             Err(refusal) => (refusal.into_http(), load),
         };
         if let Some(value) = trace {

@@ -16,7 +16,7 @@ pub mod path;
 pub mod state;
 pub mod trace;
 
-use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc};
+use std::{convert::Infallible, panic::AssertUnwindSafe, pin::pin, sync::Arc};
 
 use axum::{Router, body::Body, response::IntoResponse as _};
 use futures_util::FutureExt as _;
@@ -131,7 +131,7 @@ pub fn service(
             let call = edge.surroundings.drain.enter_call();
             let (request, rest) = unread::lend(request);
             let load = edge.surroundings.admission.begin();
-            let (mut response, load) = load.carry(edge.answer(request.map(Body::new))).await;
+            let (mut response, load) = load.carry(pin!(edge.answer(request.map(Body::new)))).await;
             let refused = response.status() == StatusCode::TOO_MANY_REQUESTS;
             let most = if refused { unread::MOST_OF_REFUSED } else { unread::MOST };
             if let Some(rest) = rest

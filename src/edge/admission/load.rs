@@ -1,7 +1,11 @@
 //! What one call weighs. It goes with the call as a task-local value, so that a body is counted
 //! where it is read, whatever stands between there and the edge.
 
-use std::{cell::Cell, pin::pin, sync::Arc};
+use std::{
+    cell::Cell,
+    pin::{Pin, pin},
+    sync::Arc,
+};
 
 use super::{Gauges, Limit, Refusal};
 
@@ -33,7 +37,8 @@ impl Load {
 
     /// Runs `work`, and what it reads and answers is counted here. The request is forgotten with the
     /// work's end, the answer stays.
-    pub async fn carry<W: Future>(self, work: W) -> (W::Output, Self) {
+    // Pinned by who has it: moved in here, it would take its size in every call in flight twice.
+    pub async fn carry<W: Future>(self, work: Pin<&mut W>) -> (W::Output, Self) {
         let mut carried = pin!(LOAD.scope(self, work));
         let output = carried.as_mut().await;
         let load = carried.take_value().expect("invariant: a load is there until it is taken");

@@ -1,3 +1,5 @@
+use std::pin::pin;
+
 use super::*;
 
 fn admission(calls: usize, bytes: usize, connections: usize) -> Admission {
@@ -53,7 +55,7 @@ async fn bytes_of_a_request_go_with_its_work_and_those_of_an_answer_with_the_loa
         assert_eq!(currents(&admission), [1, 60, 0]);
         hold_answer(30)
     };
-    let (outcome, load) = admission.begin().carry(work).await;
+    let (outcome, load) = admission.begin().carry(pin!(work)).await;
     outcome.unwrap();
     assert_eq!(currents(&admission), [1, 30, 0]);
     drop(load);
@@ -64,18 +66,18 @@ async fn bytes_of_a_request_go_with_its_work_and_those_of_an_answer_with_the_loa
 #[tokio::test]
 async fn who_is_alone_has_room_for_everything_and_everybody_else_for_what_is_left() {
     let admission = admission(9, 100, 9);
-    let (alone, first) = admission.begin().carry(async { hold_answer(500) }).await;
+    let (alone, first) = admission.begin().carry(pin!(async { hold_answer(500) })).await;
     alone.unwrap();
     for work in [hold_request, hold_answer, announce_request] {
-        let (refused, _) = admission.begin().carry(async { work(1) }).await;
+        let (refused, _) = admission.begin().carry(pin!(async { work(1) })).await;
         assert_eq!(refused.unwrap_err(), Refusal { limit: Limit::Bytes, most: 100 });
     }
     drop(first);
-    let (fits, _first) = admission.begin().carry(async { hold_answer(60) }).await;
+    let (fits, _first) = admission.begin().carry(pin!(async { hold_answer(60) })).await;
     fits.unwrap();
-    let (fits, _second) = admission.begin().carry(async { hold_answer(40) }).await;
+    let (fits, _second) = admission.begin().carry(pin!(async { hold_answer(40) })).await;
     fits.unwrap();
-    let (refused, _) = admission.begin().carry(async { hold_answer(1) }).await;
+    let (refused, _) = admission.begin().carry(pin!(async { hold_answer(1) })).await;
     refused.unwrap_err();
     assert_eq!(admission.snapshot().bytes.refused, 4);
 }
@@ -83,11 +85,15 @@ async fn who_is_alone_has_room_for_everything_and_everybody_else_for_what_is_lef
 #[tokio::test]
 async fn work_that_is_dropped_gives_everything_back() {
     let admission = admission(9, 100, 9);
-    let mut work = Box::pin(admission.begin().carry(async {
-        enter_call().unwrap();
-        hold_request(10).unwrap();
-        std::future::pending::<()>().await;
-    }));
+    let admitted = admission.begin();
+    let mut work = Box::pin(async {
+        let endless = pin!(async {
+            enter_call().unwrap();
+            hold_request(10).unwrap();
+            std::future::pending::<()>().await;
+        });
+        admitted.carry(endless).await
+    });
     assert!(futures_util::poll!(&mut work).is_pending());
     assert_eq!(currents(&admission), [1, 10, 0]);
     drop(work);
