@@ -90,7 +90,7 @@ pub(super) struct Flags {
     #[arg(long, default_value = "4", value_parser = parse_int)]
     pub(super) dapr_http_read_buffer_size: i64,
     /// How many calls may be in flight; 0 for any number.
-    #[arg(long, default_value = "2048", value_parser = parse_int)]
+    #[arg(long, default_value = "1024", value_parser = parse_int)]
     pub(super) max_calls_in_flight: i64,
     /// How many bytes the requests and answers in flight may take; 0 for any number.
     #[arg(long, default_value = "64Mi")]

@@ -586,7 +586,7 @@ fn limits_are_numbers_or_quantities_and_0_is_none_of_those_that_can_be_absent() 
     use crate::edge::admission::Most;
     let most = |line: &str| options(line).most;
     let bytes = Some(64 << 20);
-    let default = Most { calls: Some(2048), bytes, connections: Some(2048) };
+    let default = Most { calls: Some(1024), bytes, connections: Some(2048) };
     assert_eq!(most(""), default);
     assert_eq!(most("--max-calls-in-flight 7"), Most { calls: Some(7), ..default });
     assert_eq!(most("--max-bytes-in-flight 1Ki"), Most { bytes: Some(1024), ..default });

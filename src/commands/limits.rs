@@ -8,7 +8,7 @@ use crate::{cli::AllLimits, edge::admission::Limit};
 /// About what one of each costs: a small call in flight with all it needs, a connection with its
 /// buffers, and how often a byte of a request or an answer is there at once: as it came, as it waits
 /// for the store, and on its way to it.
-const CALL: usize = 16 << 10;
+const CALL: usize = 56 << 10;
 const CONNECTION: usize = 64 << 10;
 const COPIES: usize = 3;
 
@@ -103,17 +103,17 @@ mod tests {
         assert_lines(
             &shown_for("outrigger limits"),
             &[
-                "--max-calls-in-flight 2048 calls",
+                "--max-calls-in-flight 1024 calls",
                 "--max-bytes-in-flight 64Mi bytes",
                 "--max-connections 2048 open",
                 "--max-streams-per-connection 1000 calls",
                 "--max-body-size 4Mi one",
                 "--max-header-list-size 64Ki one",
                 "--read-buffer-size 4Ki one",
-                "calls 32 MiB",
+                "calls 56 MiB",
                 "bytes in flight 192 MiB",
                 "connections 128 MiB",
-                "together 352 MiB",
+                "together 376 MiB",
             ],
         );
     }
