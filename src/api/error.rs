@@ -104,6 +104,8 @@ pub enum WriteFailure {
     Single(PolicyError<StoreError>),
     /// Some writes of several failed; each of these did.
     Batch(Vec<StoreError>),
+    /// This failed, and the caller stops waiting before it could be tried again.
+    NoTimeToRetry(Box<WriteFailure>),
 }
 
 /// What kind of answer a [`WriteFailure`] deserves.
@@ -113,6 +115,8 @@ pub enum WriteFailureKind {
     Conflict,
     /// The etag is none: INVALID_ARGUMENT, 400.
     InvalidEtag,
+    /// The caller's own time was over: DEADLINE_EXCEEDED. Callers over HTTP give none.
+    OutOfTime,
     /// Everything else: INTERNAL, 500.
     Internal,
 }
@@ -123,7 +127,9 @@ impl WriteFailure {
     pub fn kind(&self) -> WriteFailureKind {
         match self {
             Self::Single(PolicyError::Operation(error)) => kind_of(std::slice::from_ref(error)),
+            Self::Single(own) if own.is_callers_deadline() => WriteFailureKind::OutOfTime,
             Self::Single(_) => WriteFailureKind::Internal,
+            Self::NoTimeToRetry(_) => WriteFailureKind::OutOfTime,
             Self::Batch(errors) => kind_of(errors),
         }
     }
@@ -134,6 +140,7 @@ impl std::fmt::Display for WriteFailure {
         let errors = match self {
             Self::Single(error) => return error.fmt(f),
             Self::Batch(errors) => errors,
+            Self::NoTimeToRetry(failure) => return PolicyError::NoTimeToRetry(failure).fmt(f),
         };
         // Dapr wraps a batch of nothing but etag failures once more.
         if errors.iter().all(|error| etag_kind(error).is_some()) {

@@ -148,16 +148,21 @@ impl<S: StateStore> Writing<'_, S> {
 impl Errors {
     fn into_failure(self, batch: bool) -> WriteFailure {
         let mut errors = self.refused;
+        let mut out_of_time = false;
         match self.given_up {
             // The policy's own verdict speaks for the whole call where nothing else was found out.
             Some((verdict, outages)) if outages.is_empty() => match verdict {
                 PolicyError::Operation(error) => errors.push(error),
                 own => return WriteFailure::Single(own),
             },
-            Some((_, outages)) => errors.extend(outages),
+            Some((verdict, outages)) => {
+                out_of_time = verdict.is_callers_deadline();
+                errors.extend(outages);
+            }
             None => {}
         }
-        failure(batch, errors)
+        let failure = failure(batch, errors);
+        if out_of_time { WriteFailure::NoTimeToRetry(Box::new(failure)) } else { failure }
     }
 }
 

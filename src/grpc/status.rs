@@ -37,14 +37,16 @@ fn code_and_details(error: &StateError, message: &str) -> (Code, Vec<ErrorDetail
         ),
         StateError::EmptyKey => (Code::InvalidArgument, vec![info("ERR_STATE_SAVE")]),
         StateError::InvalidJson(_) => (Code::Unknown, vec![]),
-        StateError::Get { .. } => (Code::Internal, vec![info("ERR_STATE_GET")]),
+        StateError::Get { cause, .. } => (get_code(cause), vec![info("ERR_STATE_GET")]),
         StateError::BulkGet(cause) => (bulk_get_code(cause), vec![]),
         StateError::Save { cause, .. } => (write_code(cause), vec![info("ERR_STATE_SAVE")]),
         StateError::Delete { cause, .. } => (write_code(cause), vec![info("ERR_STATE_DELETE")]),
         StateError::BulkDelete { cause, .. } => {
             (write_code(cause), vec![info("ERR_STATE_BULK_DELETE")])
         }
-        StateError::Transaction(_) => (Code::Internal, vec![info("ERR_STATE_TRANSACTION")]),
+        StateError::Transaction(cause) => {
+            (transaction_code(cause), vec![info("ERR_STATE_TRANSACTION")])
+        }
         StateError::UnsupportedOperation(_) => {
             (Code::Unimplemented, vec![info("ERR_NOT_SUPPORTED_STATE_OPERATION")])
         }
@@ -57,10 +59,27 @@ fn code_and_details(error: &StateError, message: &str) -> (Code, Vec<ErrorDetail
     }
 }
 
+/// Who gave a deadline hears that it is over, whether from us or from its own clock. Dapr's own
+/// answer, if it comes first, is INTERNAL.
+fn get_code(cause: &PolicyError<StoreError>) -> Code {
+    if cause.is_callers_deadline() { Code::DeadlineExceeded } else { Code::Internal }
+}
+
+fn transaction_code(cause: &WriteFailure) -> Code {
+    match cause.kind() {
+        WriteFailureKind::OutOfTime => Code::DeadlineExceeded,
+        WriteFailureKind::Conflict | WriteFailureKind::InvalidEtag | WriteFailureKind::Internal => {
+            Code::Internal
+        }
+    }
+}
+
 /// Dapr hands these errors of a bulk read out as they are, without a code of its own.
 fn bulk_get_code(cause: &PolicyError<StoreError>) -> Code {
     match cause {
-        PolicyError::TimedOut | PolicyError::DeadlineExceeded => Code::DeadlineExceeded,
+        PolicyError::TimedOut | PolicyError::DeadlineExceeded | PolicyError::NoTimeToRetry(_) => {
+            Code::DeadlineExceeded
+        }
         PolicyError::CircuitOpen | PolicyError::TooManyRequests | PolicyError::Operation(_) => {
             Code::Unknown
         }
@@ -71,6 +90,7 @@ fn write_code(cause: &WriteFailure) -> Code {
     match cause.kind() {
         WriteFailureKind::Conflict => Code::Aborted,
         WriteFailureKind::InvalidEtag => Code::InvalidArgument,
+        WriteFailureKind::OutOfTime => Code::DeadlineExceeded,
         WriteFailureKind::Internal => Code::Internal,
     }
 }

@@ -215,7 +215,9 @@ fn write_status(cause: &WriteFailure) -> StatusCode {
     match cause.kind() {
         WriteFailureKind::Conflict => StatusCode::CONFLICT,
         WriteFailureKind::InvalidEtag => StatusCode::BAD_REQUEST,
-        WriteFailureKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        WriteFailureKind::OutOfTime | WriteFailureKind::Internal => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
     }
 }
 

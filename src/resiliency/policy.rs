@@ -37,9 +37,12 @@ pub enum PolicyError<E> {
     /// An attempt took longer than the policy's timeout.
     #[error("{DEADLINE_EXCEEDED}")]
     TimedOut,
-    /// The caller stops waiting before an attempt could end.
+    /// The caller stopped waiting before an attempt could end.
     #[error("{DEADLINE_EXCEEDED}")]
     DeadlineExceeded,
+    /// The operation failed, and its caller stops waiting before another attempt could begin.
+    #[error("{DEADLINE_EXCEEDED}: no time left to retry: {0}")]
+    NoTimeToRetry(E),
     /// The circuit breaker is open.
     #[error("{CIRCUIT_OPEN}")]
     CircuitOpen,
@@ -55,8 +58,22 @@ impl<E> PolicyError<E> {
             Self::Operation(error) => PolicyError::Operation(change(error)),
             Self::TimedOut => PolicyError::TimedOut,
             Self::DeadlineExceeded => PolicyError::DeadlineExceeded,
+            Self::NoTimeToRetry(error) => PolicyError::NoTimeToRetry(change(error)),
             Self::CircuitOpen => PolicyError::CircuitOpen,
             Self::TooManyRequests => PolicyError::TooManyRequests,
+        }
+    }
+
+    /// Whether it was the caller who had no more time, and neither the policy nor the operation.
+    pub fn is_callers_deadline(&self) -> bool {
+        matches!(self, Self::DeadlineExceeded | Self::NoTimeToRetry(_))
+    }
+
+    /// What the caller of a call is told that failed, and for whose retry it does not wait.
+    pub(super) fn without_time_to_retry(self) -> Self {
+        match self {
+            Self::Operation(error) => Self::NoTimeToRetry(error),
+            _ => Self::DeadlineExceeded,
         }
     }
 }
@@ -68,14 +85,17 @@ impl<E: Classify> PolicyError<E> {
         match self {
             Self::Operation(error) => error.fault().retry == Retry::Worthwhile,
             Self::TimedOut => true,
-            Self::DeadlineExceeded | Self::CircuitOpen | Self::TooManyRequests => false,
+            Self::DeadlineExceeded
+            | Self::NoTimeToRetry(_)
+            | Self::CircuitOpen
+            | Self::TooManyRequests => false,
         }
     }
 
     /// The failure in words for the log.
     pub(super) fn log_text(&self) -> &str {
         match self {
-            Self::Operation(error) => error.log_text(),
+            Self::Operation(error) | Self::NoTimeToRetry(error) => error.log_text(),
             Self::TimedOut | Self::DeadlineExceeded => DEADLINE_EXCEEDED,
             Self::CircuitOpen => CIRCUIT_OPEN,
             Self::TooManyRequests => TOO_MANY_REQUESTS,
@@ -85,7 +105,7 @@ impl<E: Classify> PolicyError<E> {
     /// How the attempt counts for the breaker that let it through.
     fn outcome(&self) -> Outcome {
         match self {
-            Self::Operation(error) => error.fault().outcome,
+            Self::Operation(error) | Self::NoTimeToRetry(error) => error.fault().outcome,
             Self::TimedOut => Outcome::Failure,
             Self::DeadlineExceeded | Self::CircuitOpen | Self::TooManyRequests => {
                 Outcome::Abandoned

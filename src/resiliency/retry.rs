@@ -1,5 +1,7 @@
 //! Whether and when a call is tried again.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::{
@@ -62,10 +64,18 @@ impl<'a> Retries<'a> {
         let Some(pause) = self.plan.as_mut().and_then(|plan| plan.next_pause(self.retries)) else {
             return Err(failure);
         };
-        // An attempt that begins when the caller stops waiting is of no use to anybody.
-        let wake = Instant::now().checked_add(pause);
+        // An attempt that begins when the caller stops waiting is of no use to anybody. The clock
+        // of pauses ticks in milliseconds, so one may end a tick late.
+        const TICK: Duration = Duration::from_millis(1);
+        let wake = Instant::now().checked_add(pause.saturating_add(TICK));
         if call.deadline.is_some_and(|deadline| wake.is_none_or(|wake| wake >= deadline)) {
-            return Err(PolicyError::DeadlineExceeded);
+            tracing::debug!(
+                target: LOG_TARGET,
+                "Operation {} is not retried: its caller stops waiting before the pause of {} ends",
+                self.operation,
+                go_text::duration(pause),
+            );
+            return Err(failure.without_time_to_retry());
         }
         drop(failure);
         self.retries = self.retries.saturating_add(1);
@@ -95,7 +105,7 @@ impl<'a> Retries<'a> {
 }
 
 impl Plan {
-    fn next_pause(&mut self, retries: u32) -> Option<std::time::Duration> {
+    fn next_pause(&mut self, retries: u32) -> Option<Duration> {
         if self.max_retries.is_some_and(|max_retries| retries >= max_retries) {
             return None;
         }
