@@ -4,6 +4,8 @@
 //! Dapr's runtime forgets a conflict when another write of the same call succeeds on retry; here a
 //! conflict is kept until the end.
 
+use std::pin::pin;
+
 use bytes::Bytes;
 
 use crate::{
@@ -85,7 +87,10 @@ impl<S: StateStore> Writing<'_, S> {
         let mut retries = self.policy.start();
         while !self.pending.is_empty() {
             let mut answers = Vec::new();
-            let outcome = self.policy.attempt(self.call, self.attempt(&mut answers)).await;
+            let outcome = {
+                let attempt = pin!(self.attempt(&mut answers));
+                self.policy.attempt(self.call, attempt).await
+            };
             let outages = self.settle(answers);
             let Err(verdict) = outcome else { break };
             self.detach_values();

@@ -1,6 +1,6 @@
 //! A target's policy: retry around circuit breaker around timeout around an attempt.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, timeout_at};
 
@@ -173,8 +173,13 @@ impl Policy {
     {
         let mut retries = self.start();
         loop {
-            // The operation is made inside the attempt: not at all where the breaker rejects it.
-            match self.attempt(call, async { operation().await }).await {
+            let outcome = {
+                // Made inside the attempt: not at all where the breaker rejects it. Pinned here, so
+                // that no layer below moves what it awaits; gone before a pause begins.
+                let operation = pin!(async { operation().await });
+                self.attempt(call, operation).await
+            };
+            match outcome {
                 Ok(value) => {
                     retries.succeeded();
                     return Ok(value);
@@ -184,7 +189,8 @@ impl Policy {
         }
     }
 
-    /// Runs an operation once, through the circuit breaker and within the timeout.
+    /// Runs an operation once, through the circuit breaker and within the timeout. Give it pinned:
+    /// it is handed down through layers that would each move it.
     pub async fn attempt<T, E>(
         &self,
         call: &Call,

@@ -4,7 +4,7 @@
 //! command may have been carried out.
 
 use std::{
-    fmt,
+    fmt, slice,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
@@ -104,13 +104,17 @@ impl RedisStore {
     async fn replicas(&self, deadline: Option<Instant>) -> Result<i64, String> {
         let ask = async {
             let connection = self.inner.main.connection().await?;
-            let pulse = self.inner.main.queue.pulse();
+            let pulse = &self.inner.main.pulse;
             let Connection { client, replicas, .. } = &*connection;
             let updated = replicas.update(client, pulse, &self.inner.replicas).await;
             updated.map_err(|error| reply::lost_cause(&error))
         };
         within(deadline, ask).await.unwrap_or_else(|| Err(TIMED_OUT.to_owned()))?;
         Ok(self.inner.replicas.get())
+    }
+
+    fn read_deadline(&self) -> Option<Instant> {
+        self.inner.settings.read_timeout.map(|time| Instant::now() + time)
     }
 
     fn write_deadline(&self) -> Option<Instant> {
@@ -135,11 +139,13 @@ impl StateStore for RedisStore {
     }
 
     async fn get(&self, key: &StoredKey) -> Result<Option<Entry>, StoreError> {
-        self.read_one(key).await
+        let deadline = self.read_deadline();
+        let mut reads = reads::read(&self.inner.main, slice::from_ref(key), deadline).await;
+        reads.pop().expect("invariant: one key has one answer")
     }
 
     async fn get_many(&self, keys: &[StoredKey]) -> Vec<Result<Option<Entry>, StoreError>> {
-        self.read_many(keys).await
+        reads::read(&self.inner.main, keys, self.read_deadline()).await
     }
 
     async fn write(&self, writes: &[Prepared]) -> Vec<Result<(), StoreError>> {
@@ -162,8 +168,10 @@ impl StateStore for RedisStore {
                 }
                 _ => (main, deadline),
             };
-            let pieces = queue::pieces(writes);
-            sent.extend(pieces.map(|piece| (Sent::new(lane, piece, Scope::Single), deadline)));
+            sent.extend(
+                writes::pieces(writes)
+                    .map(|piece| (Sent::new(lane, piece, Scope::Single), deadline)),
+            );
         }
         let mut results = Vec::with_capacity(writes.len());
         for (piece, deadline) in sent {

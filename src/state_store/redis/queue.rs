@@ -1,82 +1,87 @@
 //! What waits to be sent, and how it is sent.
 //!
-//! Every write waits here until a batch takes it. Whose caller was answered or left is taken out
+//! Everything waits here until a batch takes it. Whose caller was answered or left is taken out
 //! and never sent; what a batch took was handed to the connection and may be carried out.
 
 use std::{
     collections::VecDeque,
+    fmt,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::{
-    sync::{Notify, oneshot},
+    sync::oneshot,
     time::{Instant, timeout_at},
 };
 
-use super::{
-    reply::{Scope, Verdict},
-    watchdog::Pulse,
-};
-use crate::state_store::{Prepared, PreparedChange};
+use super::watchdog::Pulse;
 
 #[cfg(test)]
 mod tests;
 
-/// The most writes one batch takes: a script call keeps everybody else in Redis waiting. A single
-/// transaction with more goes alone.
+/// The most items one batch takes: a script call keeps everybody else in Redis waiting. A single
+/// piece with more goes alone.
 pub(super) const BATCH_ITEMS: usize = 128;
-/// The most bytes one batch takes; a single greater write goes alone.
-const BATCH_BYTES: usize = 1 << 20;
+/// The most bytes one batch takes; a single greater piece goes alone.
+pub(super) const BATCH_BYTES: usize = 1 << 20;
 
-/// The writes of one lane that were not handed to its connection yet.
-#[derive(Debug, Default)]
-pub(super) struct Queue {
-    state: Mutex<State>,
-    arrived: Notify,
-    pulse: Pulse,
+/// What one caller wants to be sent in one piece.
+pub(super) trait Piece {
+    /// What the caller hears: one answer per item.
+    type Answers: fmt::Debug;
+
+    /// How many items it has.
+    fn items(&self) -> usize;
+
+    /// About how many bytes of a batch it takes.
+    fn bytes(&self) -> usize;
+
+    /// The answers when it was never sent, and why.
+    fn not_sent(&self, cause: &str) -> Self::Answers;
 }
 
-#[derive(Debug, Default)]
-struct State {
+/// The pieces of one lane that were not handed to its connection yet.
+#[derive(Debug)]
+pub(super) struct Queue<P: Piece> {
+    state: Mutex<State<P>>,
+}
+
+#[derive(Debug)]
+struct State<P: Piece> {
     /// Why nothing may wait now; `None` while a connection is there or about to be.
     shut: Option<String>,
     next: u64,
     /// In the order of their numbers.
-    waiting: VecDeque<Job>,
+    waiting: VecDeque<Job<P>>,
 }
 
-/// What one caller wants to be sent in one piece.
 #[derive(Debug)]
-struct Job {
+struct Job<P: Piece> {
     number: u64,
     bytes: usize,
-    parcel: Parcel,
+    parcel: Parcel<P>,
 }
 
-/// The writes of one caller in a batch, in their order.
+/// A piece and who waits for its answers.
 #[derive(Debug)]
-pub(super) struct Parcel {
-    /// What to write.
-    pub(super) writes: Vec<Prepared>,
-    /// What they are part of.
-    pub(super) scope: Scope,
-    /// Who waits for them; hears one verdict per write.
-    pub(super) answer: oneshot::Sender<Vec<Verdict>>,
+pub(super) struct Parcel<P: Piece> {
+    pub(super) piece: P,
+    pub(super) answer: oneshot::Sender<P::Answers>,
 }
 
-/// What goes in one script call.
+/// What is sent at once.
 #[derive(Debug)]
-pub(super) struct Batch(pub(super) Vec<Parcel>);
+pub(super) struct Batch<P: Piece>(pub(super) Vec<Parcel<P>>);
 
-impl Batch {
-    /// How many writes there are.
+impl<P: Piece> Batch<P> {
+    /// How many items there are.
     pub(super) fn len(&self) -> usize {
-        self.0.iter().map(|parcel| parcel.writes.len()).sum()
+        self.pieces().map(P::items).sum()
     }
 
-    /// The writes, and what each is part of.
-    pub(super) fn writes(&self) -> impl Iterator<Item = (&Prepared, Scope)> {
-        self.0.iter().flat_map(|parcel| parcel.writes.iter().map(|write| (write, parcel.scope)))
+    /// The pieces, in their order.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = &P> {
+        self.0.iter().map(|parcel| &parcel.piece)
     }
 
     /// The batch as it has to be sent a second time, when the first was not carried out.
@@ -86,33 +91,31 @@ impl Batch {
     }
 }
 
-impl Queue {
-    /// The signs of life of the connection this queue feeds.
-    pub(super) fn pulse(&self) -> &Pulse {
-        &self.pulse
+impl<P: Piece> Default for Queue<P> {
+    fn default() -> Self {
+        let state = State { shut: None, next: 0, waiting: VecDeque::new() };
+        Self { state: Mutex::new(state) }
     }
+}
 
-    /// Lets writes wait that belong together: they are sent in one piece or not at all. `Err` says
-    /// why nothing may wait.
-    pub(super) fn push(&self, writes: Vec<Prepared>, scope: Scope) -> Result<Ticket<'_>, String> {
+impl<P: Piece> Queue<P> {
+    /// Lets a piece wait; `Err` says why nothing may. The ticket's holder raises suspicion with
+    /// `pulse` when it gives up what is on the wire.
+    pub(super) fn push<'q>(&'q self, piece: P, pulse: &'q Pulse) -> Result<Ticket<'q, P>, String> {
         let (answer, heard) = oneshot::channel();
-        let bytes = writes.iter().map(size).sum();
-        let parcel = Parcel { writes, scope, answer };
-        let number = {
-            let mut state = self.state();
-            if let Some(cause) = &state.shut {
-                return Err(cause.clone());
-            }
-            let number = state.next;
-            state.next += 1;
-            state.waiting.push_back(Job { number, bytes, parcel });
-            number
-        };
-        self.arrived.notify_one();
-        Ok(Ticket { queue: self, number, heard, settled: false })
+        let bytes = piece.bytes();
+        let parcel = Parcel { piece, answer };
+        let mut state = self.state();
+        if let Some(cause) = &state.shut {
+            return Err(cause.clone());
+        }
+        let number = state.next;
+        state.next += 1;
+        state.waiting.push_back(Job { number, bytes, parcel });
+        Ok(Ticket { queue: self, pulse, number, heard, settled: false })
     }
 
-    /// From now on writes may wait.
+    /// From now on pieces may wait.
     pub(super) fn open(&self) {
         self.state().shut = None;
     }
@@ -125,9 +128,8 @@ impl Queue {
             std::mem::take(&mut state.waiting)
         };
         for Job { parcel, .. } in jobs {
-            let verdicts = vec![Verdict::NotSent(cause.to_owned()); parcel.writes.len()];
             // A caller who is gone needs no answer.
-            let _ = parcel.answer.send(verdicts);
+            let _ = parcel.answer.send(parcel.piece.not_sent(cause));
         }
     }
 
@@ -137,11 +139,11 @@ impl Queue {
     }
 
     /// Takes the next batch out: what waits, as far as a batch may hold it.
-    pub(super) fn take_batch(&self) -> Option<Batch> {
+    pub(super) fn take_batch(&self) -> Option<Batch<P>> {
         let mut state = self.state();
         let (mut count, mut bytes, mut jobs) = (0, 0, 0);
         for job in &state.waiting {
-            count += job.parcel.writes.len();
+            count += job.parcel.piece.items();
             bytes += job.bytes;
             if jobs > 0 && (count > BATCH_ITEMS || bytes > BATCH_BYTES) {
                 break;
@@ -149,11 +151,6 @@ impl Queue {
             jobs += 1;
         }
         (jobs > 0).then(|| Batch(state.waiting.drain(..jobs).map(|job| job.parcel).collect()))
-    }
-
-    /// Waits until something was pushed; may return early.
-    pub(super) async fn arrived(&self) {
-        self.arrived.notified().await;
     }
 
     /// Takes a job out again; false if a batch or the end of the connection took it before.
@@ -165,34 +162,18 @@ impl Queue {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, State<P>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The writes of one caller, cut so that each piece fits a batch.
-pub(super) fn pieces(mut writes: &[Prepared]) -> impl Iterator<Item = &[Prepared]> {
-    std::iter::from_fn(move || {
-        let (mut count, mut bytes) = (0, 0);
-        for write in writes.iter().take(BATCH_ITEMS) {
-            bytes += size(write);
-            if count > 0 && bytes > BATCH_BYTES {
-                break;
-            }
-            count += 1;
-        }
-        let (piece, rest) = writes.split_at(count);
-        writes = rest;
-        (!piece.is_empty()).then_some(piece)
-    })
-}
-
 /// One caller's place in the queue. Dropped, it takes back what still waits.
 #[derive(Debug)]
-pub(super) struct Ticket<'q> {
-    queue: &'q Queue,
+pub(super) struct Ticket<'q, P: Piece> {
+    queue: &'q Queue<P>,
+    pulse: &'q Pulse,
     number: u64,
-    heard: oneshot::Receiver<Vec<Verdict>>,
+    heard: oneshot::Receiver<P::Answers>,
     settled: bool,
 }
 
@@ -207,12 +188,9 @@ pub(super) enum Unheard {
     Lost,
 }
 
-impl Ticket<'_> {
-    /// Waits for the answer until `deadline`.
-    pub(super) async fn answer(
-        mut self,
-        deadline: Option<Instant>,
-    ) -> Result<Vec<Verdict>, Unheard> {
+impl<P: Piece> Ticket<'_, P> {
+    /// Waits for the answers until `deadline`.
+    pub(super) async fn answer(mut self, deadline: Option<Instant>) -> Result<P::Answers, Unheard> {
         let heard = match deadline {
             Some(deadline) => timeout_at(deadline, &mut self.heard).await,
             None => Ok((&mut self.heard).await),
@@ -231,24 +209,14 @@ impl Ticket<'_> {
     }
 }
 
-impl Drop for Ticket<'_> {
+impl<P: Piece> Drop for Ticket<'_, P> {
     fn drop(&mut self) {
         if self.settled || self.queue.withdraw(self.number) {
             return;
         }
         let unanswered = matches!(self.heard.try_recv(), Err(oneshot::error::TryRecvError::Empty));
         if unanswered {
-            self.queue.pulse.suspect();
+            self.pulse.suspect();
         }
     }
-}
-
-/// About how many bytes of a batch a write takes.
-fn size(write: &Prepared) -> usize {
-    const ARGUMENTS: usize = 64;
-    let value = match &write.change {
-        PreparedChange::Set { value, .. } => value.len(),
-        PreparedChange::Delete => 0,
-    };
-    ARGUMENTS + write.key.as_str().len() + value
 }

@@ -1,9 +1,11 @@
-//! Reads: one key by a plain command, several by one script call.
+//! Reads: what waits together is read together.
 //!
-//! A plain command is the cheaper one for Redis and shares its write to the socket with others; a
-//! script call is far cheaper for us per key.
+//! A key alone is read by a plain command, which is the cheapest there is for Redis. Several are
+//! read by one script call, which costs Redis little more and us far less per key than as many
+//! commands.
 
 use fred::{
+    clients::Client,
     error::Error,
     interfaces::{HashesInterface, KeysInterface, LuaInterface},
     types::{Key, Value},
@@ -15,140 +17,144 @@ use futures_util::{
 use tokio::time::Instant;
 
 use super::{
-    RedisStore,
-    connection::Turn,
+    connection::Lane,
     pump,
+    queue::{BATCH_ITEMS, Batch, Piece, Unheard},
     reply::{self, Read, TIMED_OUT},
     scripts::READ,
-    within,
 };
 use crate::state_store::{StoreError, StoredKey};
 
-/// The most keys of one script call: it keeps everybody else in Redis waiting.
-const CALL_KEYS: usize = 128;
-/// How many script calls one caller may have on the wire.
-const CALLS: usize = 4;
+/// Keys that one caller wants to read.
+#[derive(Debug)]
+pub(super) struct Keys(Vec<StoredKey>);
 
-impl RedisStore {
-    // What happens rarely is boxed: else every read would be as large as its rarest way.
+impl Piece for Keys {
+    type Answers = Vec<Read>;
 
-    /// Reads one key.
-    pub(super) async fn read_one(&self, key: &StoredKey) -> Read {
-        match self.inner.main.turn_now() {
-            Some(turn) => self.read(&turn, key).await,
-            None => {
-                let later = async |turn: &Turn| self.read(turn, key).await;
-                Box::pin(self.later(later)).await.and_then(|read| read)
-            }
-        }
+    fn items(&self) -> usize {
+        self.0.len()
     }
 
-    /// Reads several keys; one answer per key, in their order.
-    pub(super) async fn read_many(&self, keys: &[StoredKey]) -> Vec<Read> {
-        if let [key] = keys {
-            return vec![self.read_one(key).await];
-        }
-        let mut reads = Vec::with_capacity(keys.len());
-        let mut left = keys.chunks(CALL_KEYS);
-        let mut calls = FuturesOrdered::new();
-        loop {
-            while calls.len() < CALLS
-                && let Some(keys) = left.next()
-            {
-                calls.push_back(self.read_piece(keys));
-            }
-            match calls.next().await {
-                Some(piece) => reads.extend(piece),
-                None => return reads,
-            }
-        }
+    fn bytes(&self) -> usize {
+        self.0.iter().map(|key| key.as_str().len()).sum()
     }
 
-    async fn read_piece(&self, keys: &[StoredKey]) -> Vec<Read> {
-        let mut reads = Vec::with_capacity(keys.len());
-        while let Some(left) = keys.get(reads.len()..)
+    fn not_sent(&self, cause: &str) -> Vec<Read> {
+        vec![Err(StoreError::Unreachable(cause.to_owned().into())); self.0.len()]
+    }
+}
+
+/// Reads the keys through the lane's queue; one answer per key, in their order.
+pub(super) async fn read(lane: &Lane, keys: &[StoredKey], deadline: Option<Instant>) -> Vec<Read> {
+    /// How many pieces one caller may have in the queue: their answers wait for each other.
+    const PIECES: usize = 4;
+    if keys.len() <= BATCH_ITEMS {
+        return read_piece(lane, keys, deadline).await;
+    }
+    let mut reads = Vec::with_capacity(keys.len());
+    let mut left = keys.chunks(BATCH_ITEMS);
+    let mut pieces = FuturesOrdered::new();
+    loop {
+        while pieces.len() < PIECES
+            && let Some(keys) = left.next()
+        {
+            pieces.push_back(read_piece(lane, keys, deadline));
+        }
+        match pieces.next().await {
+            Some(piece) => reads.extend(piece),
+            None => return reads,
+        }
+    }
+}
+
+async fn read_piece(lane: &Lane, keys: &[StoredKey], deadline: Option<Instant>) -> Vec<Read> {
+    let piece = Keys(keys.to_vec());
+    let error = match lane.read(piece) {
+        Ok(ticket) => match ticket.answer(deadline).await {
+            Ok(reads) => return reads,
+            Err(Unheard::Withdrawn) => StoreError::Unreachable(TIMED_OUT.to_owned().into()),
+            Err(Unheard::TimedOut) => StoreError::Lost(TIMED_OUT.to_owned().into()),
+            Err(Unheard::Lost) => StoreError::Lost(lane.cause().into()),
+        },
+        Err(cause) => StoreError::Unreachable(cause.into()),
+    };
+    vec![Err(error); keys.len()]
+}
+
+/// Reads a batch and tells everybody what was found.
+pub(super) async fn serve(lane: &Lane, client: &Client, batch: Batch<Keys>) {
+    let keys: Vec<&StoredKey> = batch.pieces().flat_map(|piece| &piece.0).collect();
+    let reads = Reads { lane, client };
+    let found = match &keys[..] {
+        [key] => vec![reads.one(key).await],
+        keys => reads.several(keys).await,
+    };
+    let mut found = found.into_iter();
+    for parcel in batch.0 {
+        // A caller who is gone needs no answer.
+        let _ = parcel.answer.send(found.by_ref().take(parcel.piece.0.len()).collect());
+    }
+}
+
+/// Reads on one connection.
+struct Reads<'c> {
+    lane: &'c Lane,
+    client: &'c Client,
+}
+
+impl Reads<'_> {
+    async fn several(&self, keys: &[&StoredKey]) -> Vec<Read> {
+        let mut found = Vec::with_capacity(keys.len());
+        while let Some(left) = keys.get(found.len()..)
             && !left.is_empty()
         {
-            let called = match self.inner.main.turn_now() {
-                Some(turn) => Ok(self.read_by_script(&turn, left).await),
-                None => {
-                    let later = async |turn: &Turn| self.read_by_script(turn, left).await;
-                    Box::pin(self.later(later)).await
-                }
-            };
-            match called {
-                Ok(Ok(value)) => match reply::reads(value, left.len()) {
-                    Ok(some) => reads.extend(some),
-                    Err(error) => reads.resize(keys.len(), Err(error)),
+            match self.call(left).await {
+                Ok(value) => match reply::reads(value, left.len()) {
+                    Ok(some) => found.extend(some),
+                    Err(error) => found.resize(keys.len(), Err(error)),
                 },
-                Ok(Err(error)) if reply::refuses_scripts(&error) => {
-                    let each = left.iter().map(|key| self.read_one(key));
-                    reads.extend(Box::pin(join_all(each)).await);
+                Err(error) if reply::refuses_scripts(&error) => {
+                    found.extend(join_all(left.iter().map(|key| self.one(key))).await);
                 }
-                Ok(Err(error)) => reads.resize(keys.len(), Err(reply::read_error(&error))),
-                Err(error) => reads.resize(keys.len(), Err(error)),
+                Err(error) => found.resize(keys.len(), Err(reply::read_error(&error))),
             }
         }
-        reads
+        found
     }
 
-    async fn read(&self, turn: &Turn, key: &StoredKey) -> Read {
-        let on_wire = self.inner.main.queue.pulse().hand_over();
-        let reply = turn.client().hgetall::<Value, _>(key.as_str()).await;
-        pump::settle(on_wire, &reply);
-        match reply {
-            Ok(Value::Map(fields)) => reply::entry(fields),
-            Ok(_) => Err(StoreError::Refused("HGETALL gave no map".to_owned())),
-            Err(error) if reply::is_wrong_type(&error) => {
-                Box::pin(self.read_plain(turn, key)).await
-            }
-            Err(error) => Err(self.failed(&error)),
-        }
-    }
-
-    async fn read_plain(&self, turn: &Turn, key: &StoredKey) -> Read {
-        let on_wire = self.inner.main.queue.pulse().hand_over();
-        let reply = turn.client().get::<Value, _>(key.as_str()).await;
-        pump::settle(on_wire, &reply);
-        reply.map(reply::plain_entry).map_err(|error| self.failed(&error))
-    }
-
-    async fn read_by_script(&self, turn: &Turn, keys: &[StoredKey]) -> Result<Value, Error> {
+    async fn call(&self, keys: &[&StoredKey]) -> Result<Value, Error> {
         let names = || keys.iter().map(|key| Key::from(key.as_str())).collect::<Vec<_>>();
-        let on_wire = self.inner.main.queue.pulse().hand_over();
-        let mut reply = turn.client().evalsha(READ.sha, names(), ()).await;
+        let reply = self.watched(self.client.evalsha(READ.sha, names(), ())).await;
         if reply.as_ref().is_err_and(reply::is_unknown_script) {
-            reply = turn.client().eval(READ.text, names(), ()).await;
-        }
-        pump::settle(on_wire, &reply);
-        if let Err(error) = &reply {
-            self.inner.main.heard(error.details());
+            return self.watched(self.client.eval(READ.text, names(), ())).await;
         }
         reply
     }
 
-    fn failed(&self, error: &Error) -> StoreError {
-        self.inner.main.heard(error.details());
-        reply::read_error(error)
+    async fn one(&self, key: &StoredKey) -> Read {
+        match self.watched(self.client.hgetall(key.as_str())).await {
+            Ok(Value::Map(fields)) => reply::entry(fields),
+            Ok(_) => Err(StoreError::Refused("HGETALL gave no map".to_owned())),
+            Err(error) if reply::is_wrong_type(&error) => {
+                let reply = self.watched(self.client.get(key.as_str())).await;
+                reply.map(reply::plain_entry).map_err(|error| reply::read_error(&error))
+            }
+            Err(error) => Err(reply::read_error(&error)),
+        }
     }
 
-    /// Reads when there is no connection yet or too many reads are on the wire.
-    async fn later<T>(&self, read: impl AsyncFnOnce(&Turn) -> T) -> Result<T, StoreError> {
-        let deadline = self.inner.settings.read_timeout.map(|time| Instant::now() + time);
-        let lane = &self.inner.main;
-        let unreachable = |cause: String| StoreError::Unreachable(cause.into());
-        let too_late = || Err(TIMED_OUT.to_owned());
-        let connection = within(deadline, lane.connection()).await.unwrap_or_else(too_late);
-        let connection = connection.map_err(unreachable)?;
-        let turn = match within(deadline, connection.turn()).await {
-            Some(Some(turn)) => turn,
-            Some(None) => {
-                let cause = lane.queue.cause().unwrap_or_else(|| "EOF".to_owned());
-                return Err(unreachable(cause));
-            }
-            None => return Err(unreachable(TIMED_OUT.to_owned())),
-        };
-        let read = within(deadline, read(&turn)).await;
-        read.ok_or_else(|| StoreError::Lost(TIMED_OUT.to_owned().into()))
+    /// Watches one command on the wire.
+    async fn watched(
+        &self,
+        command: impl Future<Output = Result<Value, Error>>,
+    ) -> Result<Value, Error> {
+        let on_wire = self.lane.pulse.hand_over();
+        let reply = command.await;
+        pump::settle(on_wire, &reply);
+        if let Err(error) = &reply {
+            self.lane.heard(error.details());
+        }
+        reply
     }
 }

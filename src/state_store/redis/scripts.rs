@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use fred::types::{Key, Value};
 
-use super::{queue::Batch, reply::Scope};
+use super::{queue::Batch, reply::Scope, writes::Writes};
 use crate::state_store::{Concurrency, Expected, Prepared, PreparedChange, Ttl};
 
 /// A script; what it takes and answers stands in its head.
@@ -24,10 +24,13 @@ pub(super) const READ: Script =
     Script { text: include_str!("read.lua"), sha: "dfb6c2f92431a36daad11fbd19ef16aad720c514" };
 
 /// The keys and arguments of one call of [`WRITE`].
-pub(super) fn arguments(batch: &Batch) -> (Vec<Key>, Vec<Value>) {
+pub(super) fn arguments(batch: &Batch<Writes>) -> (Vec<Key>, Vec<Value>) {
     let mut keys = Vec::with_capacity(batch.len());
     let mut arguments = Vec::with_capacity(batch.len() * 2);
-    for (write, scope) in batch.writes() {
+    let writes = batch
+        .pieces()
+        .flat_map(|Writes { writes, scope }| writes.iter().map(|write| (write, *scope)));
+    for (write, scope) in writes {
         keys.push(Key::from(write.key.as_str()));
         match &write.change {
             PreparedChange::Set { value, ttl } => {
