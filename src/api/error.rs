@@ -1,8 +1,9 @@
 //! What a caller can be told, and what each failure of a store means to the policies.
 
 use crate::{
+    api::failures::Class,
     resiliency::{
-        fault::{Classify, Fault, Outcome, Retry},
+        fault::{Classify, Fault, Outcome},
         policy::PolicyError,
     },
     state_store::StoreError,
@@ -175,30 +176,17 @@ fn kind_of(errors: &[StoreError]) -> WriteFailureKind {
 }
 
 fn etag_kind(error: &StoreError) -> Option<WriteFailureKind> {
-    match error {
-        StoreError::EtagMismatch(_) => Some(WriteFailureKind::Conflict),
-        StoreError::EtagInvalid(_) => Some(WriteFailureKind::InvalidEtag),
-        StoreError::TtlInvalid(_)
-        | StoreError::Refused(_)
-        | StoreError::Unavailable(_)
-        | StoreError::Unreachable(_)
-        | StoreError::Lost(_) => None,
+    match Class::from(error).kind() {
+        kind @ Some(WriteFailureKind::Conflict | WriteFailureKind::InvalidEtag) => kind,
+        Some(WriteFailureKind::OutOfTime | WriteFailureKind::Internal) | None => None,
     }
 }
 
-/// The failure table: what the store answered is final and speaks for the store's health; what it
+/// By the failure table (`api/failures.rs`): what the store answered is final and speaks for the store's health; what it
 /// did not answer, or answered with "not now", is an outage.
 impl Classify for StoreError {
     fn fault(&self) -> Fault {
-        match self {
-            Self::EtagMismatch(_)
-            | Self::EtagInvalid(_)
-            | Self::TtlInvalid(_)
-            | Self::Refused(_) => Fault { retry: Retry::Pointless, outcome: Outcome::Success },
-            Self::Unavailable(_) | Self::Unreachable(_) | Self::Lost(_) => {
-                Fault { retry: Retry::Worthwhile, outcome: Outcome::Failure }
-            }
-        }
+        Class::from(self).fault()
     }
 
     // The texts for callers name keys, and a key can be personal data.

@@ -9,6 +9,7 @@ mod deadlines; // a call lasts no longer than its caller waits
 mod documents; // links of README and docs
 mod doors; // public port, sockets, origins, API rules, lines about calls
 mod dotnet; // what .NET sends, sent without .NET
+mod failures; // the failure table: its document, and each of its rows for real
 mod ghosts; // nothing is written after its caller was told that it was not
 mod go_sdk; // the published Go SDK, and plain HTTP from Go
 mod grpcurl; // the published grpcurl, by reflection alone

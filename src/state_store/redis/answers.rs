@@ -60,6 +60,7 @@ pub const ANSWERS: [Answer; 16] = [
 /// The entry of [`ANSWERS`] for a reply.
 pub fn find(text: &str) -> Option<Answer> {
     ANSWERS.into_iter().find(|answer| {
-        text.strip_prefix(answer.begins).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+        text.strip_prefix(answer.begins)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
     })
 }

@@ -1,0 +1,3 @@
+//! The failure table: the document that people read is the one that drives the engine.
+
+mod document;
