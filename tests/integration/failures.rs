@@ -1,3 +1,8 @@
-//! The failure table: the document that people read is the one that drives the engine.
+//! The failure table: the document that people read is the one that drives the engine, and each of
+//! its rows is brought about for real.
 
+mod caller;
 mod document;
+mod rows;
+mod scene;
+mod scripted;
