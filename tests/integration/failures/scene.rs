@@ -1,6 +1,13 @@
 //! What each row is played on: a server in that condition, three stores on it, a call.
 
-use std::{fs, thread, time::Duration};
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener, TcpStream},
+    thread,
+    time::Duration,
+};
+
+use socket2::{Domain, Socket, Type};
 
 use super::{
     caller::Asks,
@@ -18,8 +25,33 @@ pub enum Servers {
     /// The first is the one that the stores are on.
     Redis(Vec<Redis>),
     Scripted(Scripted),
+    Crowded(Crowded),
     /// Nobody.
     None,
+}
+
+/// A port whose queue of connections is full: whoever connects hears nothing.
+pub struct Crowded {
+    listener: TcpListener,
+    _waiting: Vec<TcpStream>,
+}
+
+impl Crowded {
+    fn start() -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+        socket.bind(&any_port.into()).expect("a free port");
+        socket.listen(0).expect("it listens");
+        let listener = TcpListener::from(socket);
+        let address = listener.local_addr().expect("a bound listener");
+        let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(300)).ok();
+        let waiting = std::iter::from_fn(connect).take(64).collect();
+        Self { listener, _waiting: waiting }
+    }
+
+    fn port(&self) -> u16 {
+        self.listener.local_addr().expect("a bound listener").port()
+    }
 }
 
 /// What a row is played on.
@@ -75,9 +107,11 @@ impl Scene {
         Self::scripted(PONG, Does::Nothing)
     }
 
-    /// A server that does not even greet, and is waited for.
-    fn mute() -> Self {
-        Self::scripted(Does::Nothing, Does::Nothing).with("dialTimeout", "60s")
+    /// A server that nobody gets through to, and that is waited for.
+    fn crowded() -> Self {
+        let server = Crowded::start();
+        let host = format!("127.0.0.1:{}", server.port());
+        Self::on(Servers::Crowded(server), host).with("dialTimeout", "60s").unconnected()
     }
 
     fn with(mut self, name: &'static str, value: &str) -> Self {
@@ -112,6 +146,8 @@ impl Scene {
 }
 
 const PONG: Does = Does::Says("+PONG");
+/// What the write script answers of one write that it carried out.
+const DONE_LATE: Does = Does::SaysLate("*1\r\n:1");
 
 fn tell(redis: &Redis, words: &[&str]) {
     redis.query::<redis::Value>(words);
@@ -198,12 +234,16 @@ fn of_connections(id: &str) -> Option<Scene> {
         }
         "lost-before-sent" => Scene::scripted(Does::Closes, Does::Nothing),
         "lost-after-sent" => Scene::scripted(PONG, Does::Closes),
-        "read-timeout-before-sent" => Scene::mute().with("readTimeout", "200").says("i/o timeout"),
+        "read-timeout-before-sent" => {
+            Scene::crowded().with("readTimeout", "200").says("i/o timeout")
+        }
         "read-timeout-after-sent" => Scene::silent().with("readTimeout", "200").says("i/o timeout"),
-        "timeout-before-sent" => Scene { timeout: true, ..Scene::mute().without_read_timeout() }
+        "timeout-before-sent" => Scene { timeout: true, ..Scene::crowded().without_read_timeout() }
             .says("context deadline exceeded"),
-        "timeout-after-sent" => Scene { timeout: true, ..Scene::silent().without_read_timeout() }
-            .says("context deadline exceeded"),
+        "timeout-after-sent" => {
+            Scene { timeout: true, ..Scene::scripted(PONG, DONE_LATE).without_read_timeout() }
+                .says("context deadline exceeded")
+        }
         _ => return None,
     })
 }

@@ -16,11 +16,16 @@ use std::{
 pub enum Does {
     /// It answers with this line.
     Says(&'static str),
+    /// It answers with this line, but late.
+    SaysLate(&'static str),
     /// It says nothing.
     Nothing,
     /// It closes the connection.
     Closes,
 }
+
+/// How late: later than a timeout of the tests, sooner than a connection is given up for silence.
+const LATE: Duration = Duration::from_millis(400);
 
 /// The running server.
 pub struct Scripted {
@@ -99,6 +104,10 @@ impl Shared {
                 let does = self.does(&words);
                 let said = match does {
                     Does::Says(line) => stream.write_all(format!("{line}\r\n").as_bytes()),
+                    Does::SaysLate(line) => {
+                        thread::sleep(LATE);
+                        stream.write_all(format!("{line}\r\n").as_bytes())
+                    }
                     Does::Nothing => Ok(()),
                     Does::Closes => return drop(stream.shutdown(Shutdown::Both)),
                 };
