@@ -116,14 +116,14 @@ impl Play<'_> {
     fn redis(&self) -> &[Redis] {
         match &self.scene.servers {
             Servers::Redis(servers) => servers,
-            Servers::Scripted(_) | Servers::Crowded(_) | Servers::None => &[],
+            Servers::Scripted(_) | Servers::Crowded { .. } | Servers::None => &[],
         }
     }
 
     fn scripts(&self) -> usize {
         match &self.scene.servers {
             Servers::Scripted(server) => server.scripts(),
-            Servers::Redis(_) | Servers::Crowded(_) | Servers::None => 0,
+            Servers::Redis(_) | Servers::Crowded { .. } | Servers::None => 0,
         }
     }
 
@@ -254,7 +254,7 @@ impl Play<'_> {
         match &self.scene.servers {
             Servers::Scripted(server) => server.end(),
             Servers::Redis(servers) => servers[0].pause(),
-            Servers::Crowded(_) | Servers::None => {}
+            Servers::Crowded { .. } | Servers::None => {}
         }
         self.fail_once();
         assert_eq!(
@@ -347,11 +347,12 @@ fn be_cut_off(row: Row, scene: Scene) {
     let mut sidecar = start(&scenes);
     let [(row, scene)] = scenes;
     let client = sidecar.client();
-    let store = Store::Retries.of(&row);
     let play = Play { row, scene, sidecar: &sidecar, client: client.clone() };
     play.wait_until_connected();
-    let _over_grpc = play.scene.asks.begin_over_grpc(&client, &store, &play.key("1"));
-    let over_http = play.scene.asks.begin_over_http(&sidecar, &store, &play.key("2"));
+    let _over_grpc =
+        play.scene.asks.begin_over_grpc(&client, &Store::Retries.of(&row), &play.key("1"));
+    let over_http =
+        play.scene.asks.begin_over_http(&sidecar, &Store::Trips.of(&row), &play.key("2"));
     eventually("both are on the wire", || play.scripts() == 2);
     sidecar.process.signal(Signal::SIGTERM);
     assert_eq!(rest(over_http), "", "nobody is told anything");

@@ -25,7 +25,10 @@ pub enum Servers {
     /// The first is the one that the stores are on.
     Redis(Vec<Redis>),
     Scripted(Scripted),
-    Crowded(Crowded),
+    /// Kept open.
+    Crowded {
+        _server: Crowded,
+    },
     /// Nobody.
     None,
 }
@@ -111,7 +114,9 @@ impl Scene {
     fn crowded() -> Self {
         let server = Crowded::start();
         let host = format!("127.0.0.1:{}", server.port());
-        Self::on(Servers::Crowded(server), host).with("dialTimeout", "60s").unconnected()
+        Self::on(Servers::Crowded { _server: server }, host)
+            .with("dialTimeout", "60s")
+            .unconnected()
     }
 
     fn with(mut self, name: &'static str, value: &str) -> Self {
@@ -272,9 +277,9 @@ fn of_saves(id: &str) -> Option<Scene> {
         "wait-short" => with_a_replica().breaks(|servers, _| servers[1].pause()),
         "wait-refused" => with_a_replica().logged_in("-wait").says("redis waiting for 1 replicas"),
         "caller-left" => Scene::silent().without_read_timeout(),
-        "deadline" => Scene::silent()
+        "deadline" => Scene::scripted(PONG, DONE_LATE)
             .without_read_timeout()
-            .asks(Asks { deadline: Some("300m"), ..plain })
+            .asks(Asks { deadline: Some("200m"), ..plain })
             .says("context deadline exceeded"),
         "breaker-open" => Scene::on(Servers::None, format!("127.0.0.1:{}", free_port()))
             .unconnected()

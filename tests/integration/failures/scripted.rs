@@ -25,7 +25,7 @@ pub enum Does {
 }
 
 /// How late: later than a timeout of the tests, sooner than a connection is given up for silence.
-const LATE: Duration = Duration::from_millis(400);
+const LATE: Duration = Duration::from_millis(600);
 
 /// The running server.
 pub struct Scripted {
@@ -97,18 +97,23 @@ impl Shared {
 
     fn serve(&self, mut stream: TcpStream) {
         let mut received = Vec::new();
+        // Redis answers in order: behind what it does not answer, nothing is answered.
+        let mut silent = false;
         let mut piece = [0; 4096];
         loop {
             while let Some((words, length)) = command(&received) {
                 received.drain(..length);
-                let does = self.does(&words);
-                let said = match does {
+                let said = match self.does(&words) {
+                    _ if silent => Ok(()),
                     Does::Says(line) => stream.write_all(format!("{line}\r\n").as_bytes()),
                     Does::SaysLate(line) => {
                         thread::sleep(LATE);
                         stream.write_all(format!("{line}\r\n").as_bytes())
                     }
-                    Does::Nothing => Ok(()),
+                    Does::Nothing => {
+                        silent = true;
+                        Ok(())
+                    }
                     Does::Closes => return drop(stream.shutdown(Shutdown::Both)),
                 };
                 if said.is_err() {
