@@ -11,8 +11,9 @@ WORKDIR /build
 COPY Cargo.toml Cargo.lock build.rs ./
 COPY proto proto
 COPY src src
-# Cargo wants the targets of the manifest to be there, even those it does not build.
+# Cargo wants all targets and members of the manifest to be there, even those it does not build.
 COPY tests tests
+COPY benches benches
 RUN cargo build --locked --profile dist --bin outrigger
 
 FROM scratch

@@ -10,9 +10,11 @@ VENV := tests/.venv
 REQUIREMENTS := tests/apps/python/requirements.txt
 NODE_LOCK := tests/apps/javascript/package-lock.json
 NODE_MODULES := tests/apps/javascript/node_modules
+# What `make bench` needs beside the sidecar.
+BENCH_CRATES := -p outrigger-bench -p outrigger-floors -p outrigger-load
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run story test test-deps install-check conformance lint
+.PHONY: help run story test test-deps install-check conformance lint bench bench-docs
 
 help: ## list what there is to make
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -30,6 +32,7 @@ story: ## the outage story with a real Redis, in about a minute
 
 test: test-deps ## everything: installs what the tests need and runs them
 	$(CARGO) test --locked
+	$(CARGO) test --locked $(BENCH_CRATES)
 	@bash tests/apps/toolchains.sh
 
 test-deps: redis venv curl node go-apps java-apps ## redis-server, curl, and the SDKs' programs that the tests run
@@ -43,10 +46,25 @@ conformance: redis ## what a real daprd answered, replayed; SIDECAR=PATH replays
 	@OUTRIGGER_CONFORMANCE_SIDECAR="$(SIDECAR)" $(CARGO) test --locked --quiet --test conformance \
 		what_daprd_answered -- --nocapture
 
+bench: bench-programs ## speed beside the floors, and beside DAPRD=PATH; QUICK=1, ONLY=SECTION,..., ROUNDS=N
+	@DAPRD="$(DAPRD)" "$(TARGET_DIR)/dist/outrigger-bench" $(BENCH_FLAGS)
+
+bench-docs: bench-programs ## the same, and writes the figures and plots into docs/
+	@DAPRD="$(DAPRD)" "$(TARGET_DIR)/dist/outrigger-bench" $(BENCH_FLAGS) --write-docs docs
+
 lint: ## formatting, clippy, documentation
-	$(CARGO) fmt --check
+	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --all-targets $(BENCH_CRATES) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
+
+BENCH_FLAGS := $(if $(QUICK),--quick) $(if $(ONLY),--only "$(ONLY)") $(if $(ROUNDS),--rounds "$(ROUNDS)")
+
+# The sidecar is built alone: a crate built beside it could turn on features that users do not get.
+.PHONY: bench-programs
+bench-programs: redis
+	$(CARGO) build --locked --profile dist --bin outrigger
+	$(CARGO) build --locked --profile dist $(BENCH_CRATES)
 
 .PHONY: redis
 redis:

@@ -6,6 +6,7 @@
 pub mod access;
 mod call_log;
 pub mod dapr;
+mod deadline;
 pub mod limits;
 pub mod metadata;
 pub mod names;
@@ -22,6 +23,7 @@ use hyper::{
     body::Incoming,
     service::{Service, service_fn},
 };
+use tokio::time::Instant;
 use tonic::{
     Status, body::Body, codec::CompressionEncoding, codegen::Service as TowerService,
     service::Routes,
@@ -36,7 +38,12 @@ use crate::{
         drain::Drain,
         token::{ApiToken, TOKEN_HEADER},
     },
-    grpc::{call_log::Entry, limits::LimitedMessages, names::Destination},
+    grpc::{
+        call_log::Entry,
+        deadline::{Deadline, Timely},
+        limits::LimitedMessages,
+        names::Destination,
+    },
     proto::{
         DESCRIPTORS,
         runtime::v1::dapr_server::{Dapr, DaprServer},
@@ -62,8 +69,8 @@ pub struct Surroundings {
     pub admission: Admission,
 }
 
-/// A request whose messages are not larger than allowed.
-type Call = Request<LimitedMessages<Incoming>>;
+/// A request whose messages are not larger than allowed and come while their sender waits.
+type Call = Request<LimitedMessages<Timely<Incoming>>>;
 
 /// Generic over the server that tonic generates, so that no call of it is boxed once more.
 struct Edge<S> {
@@ -154,9 +161,17 @@ where
     S: Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
 {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Answer<Body>> {
+    async fn answer(&self, mut request: Request<Incoming>) -> Response<Answer<Body>> {
         if let Some(answer) = refusal::not_grpc(&request) {
             return answer.map(|body| Answer::new(body, Ending::default()));
+        }
+        match Deadline::from_headers(request.headers(), Instant::now()) {
+            Ok(None) => {}
+            Ok(Some(deadline)) => drop(request.extensions_mut().insert(deadline)),
+            Err(error) => {
+                return refusal::malformed_timeout(&error)
+                    .map(|body| Answer::new(body, Ending::default()));
+            }
         }
         let around = &self.surroundings;
         let trace = around.tracing.then(|| trace::answer(request.headers()));
@@ -261,7 +276,8 @@ where
     ) -> Response<Body> {
         let limit = self.surroundings.max_message_size;
         let compressed = request.headers().contains_key(refusal::ENCODING_HEADER);
-        let request = request.map(|body| LimitedMessages::new(body, limit));
+        let deadline = request.extensions().get().copied();
+        let request = request.map(|body| LimitedMessages::new(Timely::new(body, deadline), limit));
         match AssertUnwindSafe(dapr.call(request)).catch_unwind().await {
             Ok(Ok(response)) if compressed => limits::reword_decompression(response, limit),
             Ok(Ok(response)) => response,

@@ -1,8 +1,9 @@
 //! What a caller can be told, and what each failure of a store means to the policies.
 
 use crate::{
+    api::failures::Class,
     resiliency::{
-        fault::{Classify, Fault, Outcome, Retry},
+        fault::{Classify, Fault, Outcome},
         policy::PolicyError,
     },
     state_store::StoreError,
@@ -104,6 +105,8 @@ pub enum WriteFailure {
     Single(PolicyError<StoreError>),
     /// Some writes of several failed; each of these did.
     Batch(Vec<StoreError>),
+    /// This failed, and the caller stops waiting before it could be tried again.
+    NoTimeToRetry(Box<WriteFailure>),
 }
 
 /// What kind of answer a [`WriteFailure`] deserves.
@@ -113,6 +116,8 @@ pub enum WriteFailureKind {
     Conflict,
     /// The etag is none: INVALID_ARGUMENT, 400.
     InvalidEtag,
+    /// The caller's own time was over: DEADLINE_EXCEEDED. Callers over HTTP give none.
+    OutOfTime,
     /// Everything else: INTERNAL, 500.
     Internal,
 }
@@ -123,7 +128,9 @@ impl WriteFailure {
     pub fn kind(&self) -> WriteFailureKind {
         match self {
             Self::Single(PolicyError::Operation(error)) => kind_of(std::slice::from_ref(error)),
+            Self::Single(own) if own.is_callers_deadline() => WriteFailureKind::OutOfTime,
             Self::Single(_) => WriteFailureKind::Internal,
+            Self::NoTimeToRetry(_) => WriteFailureKind::OutOfTime,
             Self::Batch(errors) => kind_of(errors),
         }
     }
@@ -134,6 +141,7 @@ impl std::fmt::Display for WriteFailure {
         let errors = match self {
             Self::Single(error) => return error.fmt(f),
             Self::Batch(errors) => errors,
+            Self::NoTimeToRetry(failure) => return PolicyError::NoTimeToRetry(failure).fmt(f),
         };
         // Dapr wraps a batch of nothing but etag failures once more.
         if errors.iter().all(|error| etag_kind(error).is_some()) {
@@ -168,30 +176,17 @@ fn kind_of(errors: &[StoreError]) -> WriteFailureKind {
 }
 
 fn etag_kind(error: &StoreError) -> Option<WriteFailureKind> {
-    match error {
-        StoreError::EtagMismatch(_) => Some(WriteFailureKind::Conflict),
-        StoreError::EtagInvalid(_) => Some(WriteFailureKind::InvalidEtag),
-        StoreError::TtlInvalid(_)
-        | StoreError::Refused(_)
-        | StoreError::Unavailable(_)
-        | StoreError::Unreachable(_)
-        | StoreError::Lost(_) => None,
+    match Class::from(error).kind() {
+        kind @ Some(WriteFailureKind::Conflict | WriteFailureKind::InvalidEtag) => kind,
+        Some(WriteFailureKind::OutOfTime | WriteFailureKind::Internal) | None => None,
     }
 }
 
-/// The failure table: what the store answered is final and speaks for the store's health; what it
+/// By the failure table (`api/failures.rs`): what the store answered is final and speaks for the store's health; what it
 /// did not answer, or answered with "not now", is an outage.
 impl Classify for StoreError {
     fn fault(&self) -> Fault {
-        match self {
-            Self::EtagMismatch(_)
-            | Self::EtagInvalid(_)
-            | Self::TtlInvalid(_)
-            | Self::Refused(_) => Fault { retry: Retry::Pointless, outcome: Outcome::Success },
-            Self::Unavailable(_) | Self::Unreachable(_) | Self::Lost(_) => {
-                Fault { retry: Retry::Worthwhile, outcome: Outcome::Failure }
-            }
-        }
+        Class::from(self).fault()
     }
 
     // The texts for callers name keys, and a key can be personal data.

@@ -1,6 +1,6 @@
 //! The state API: finds the store, makes the keys, runs the policy around the store.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, pin::pin, sync::Arc};
 
 use bytes::Bytes;
 
@@ -220,14 +220,16 @@ impl<S: StateStore> StateComponent<S> {
         let mut retries = self.outbound.start();
         while !missing.is_empty() {
             let wanted: Vec<StoredKey> = missing.iter().map(|&at| keys[at].clone()).collect();
-            let attempt = self.outbound.attempt(call, async {
-                let answers = self.store.get_many(&wanted).await;
-                for (&position, answer) in missing.iter().zip(answers) {
-                    found[position] = Some(answer);
-                }
-                missing.iter().find_map(|&at| outage(&found[at])).map_or(Ok(()), Err)
-            });
-            let outcome = attempt.await;
+            let outcome = {
+                let attempt = pin!(async {
+                    let answers = self.store.get_many(&wanted).await;
+                    for (&position, answer) in missing.iter().zip(answers) {
+                        found[position] = Some(answer);
+                    }
+                    missing.iter().find_map(|&at| outage(&found[at])).map_or(Ok(()), Err)
+                });
+                self.outbound.attempt(call, attempt).await
+            };
             missing.retain(|&at| found[at].is_none() || outage(&found[at]).is_some());
             let Err(failure) = outcome else { break };
             let Err(last) = retries.pause_after(call, failure).await else { continue };

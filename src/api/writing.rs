@@ -4,6 +4,8 @@
 //! Dapr's runtime forgets a conflict when another write of the same call succeeds on retry; here a
 //! conflict is kept until the end.
 
+use std::pin::pin;
+
 use bytes::Bytes;
 
 use crate::{
@@ -85,7 +87,10 @@ impl<S: StateStore> Writing<'_, S> {
         let mut retries = self.policy.start();
         while !self.pending.is_empty() {
             let mut answers = Vec::new();
-            let outcome = self.policy.attempt(self.call, self.attempt(&mut answers)).await;
+            let outcome = {
+                let attempt = pin!(self.attempt(&mut answers));
+                self.policy.attempt(self.call, attempt).await
+            };
             let outages = self.settle(answers);
             let Err(verdict) = outcome else { break };
             self.detach_values();
@@ -148,16 +153,21 @@ impl<S: StateStore> Writing<'_, S> {
 impl Errors {
     fn into_failure(self, batch: bool) -> WriteFailure {
         let mut errors = self.refused;
+        let mut out_of_time = false;
         match self.given_up {
             // The policy's own verdict speaks for the whole call where nothing else was found out.
             Some((verdict, outages)) if outages.is_empty() => match verdict {
                 PolicyError::Operation(error) => errors.push(error),
                 own => return WriteFailure::Single(own),
             },
-            Some((_, outages)) => errors.extend(outages),
+            Some((verdict, outages)) => {
+                out_of_time = verdict.is_callers_deadline();
+                errors.extend(outages);
+            }
             None => {}
         }
-        failure(batch, errors)
+        let failure = failure(batch, errors);
+        if out_of_time { WriteFailure::NoTimeToRetry(Box::new(failure)) } else { failure }
     }
 }
 

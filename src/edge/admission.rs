@@ -11,6 +11,8 @@ pub use gauge::Reading;
 pub use load::{Load, announce_request, enter_call, hold_answer, hold_request};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::api::failures;
+
 /// How long a caller who was refused is asked to wait, in seconds.
 pub const RETRY_AFTER_SECONDS: u16 = 1;
 
@@ -61,9 +63,9 @@ impl Limit {
     /// The word for it that programs read in a refusal.
     pub fn reason(self) -> &'static str {
         match self {
-            Self::Calls => "OUTRIGGER_TOO_MANY_CALLS_IN_FLIGHT",
-            Self::Bytes => "OUTRIGGER_TOO_MANY_BYTES_IN_FLIGHT",
-            Self::Connections => "OUTRIGGER_TOO_MANY_CONNECTIONS",
+            Self::Calls => failures::TOO_MANY_CALLS,
+            Self::Bytes => failures::TOO_MANY_BYTES,
+            Self::Connections => failures::TOO_MANY_CONNECTIONS,
         }
     }
 }

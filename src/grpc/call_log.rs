@@ -3,12 +3,15 @@
 
 use http::{Request, Response, header};
 use tokio::time::Instant;
+use tonic::Code;
 
-/// A call under way that is told about at its end.
+/// A call under way that is told about at its end. Dropped before it was answered, it says that
+/// the caller took the call back.
 pub(super) struct Entry {
     method: String,
     user_agent: Option<String>,
     begun: Instant,
+    code: i64,
 }
 
 impl Entry {
@@ -19,15 +22,22 @@ impl Entry {
             user_agent: user_agent
                 .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
             begun: Instant::now(),
+            code: Code::Cancelled as i64,
         }
     }
 
-    pub(super) fn end<B>(self, response: &Response<B>) {
+    pub(super) fn end<B>(mut self, response: &Response<B>) {
+        self.code = code(response);
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
         let elapsed = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(
             target: "dapr.runtime.grpc.api-info",
             method = self.method,
-            code = code(response),
+            code = self.code,
             duration = elapsed,
             useragent = self.user_agent,
             "gRPC API Called"

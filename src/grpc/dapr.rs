@@ -1,9 +1,6 @@
 //! The service: one delegating line for each RPC served.
 
-use std::time::Duration;
-
-use tokio::time::Instant;
-use tonic::{Request, Response, Status, metadata::MetadataMap};
+use tonic::{Request, Response, Status};
 
 use crate::{
     api::{
@@ -11,7 +8,7 @@ use crate::{
         state::StateApi,
     },
     call::Call,
-    grpc::{limits::within_limit, metadata, state},
+    grpc::{deadline::Deadline, limits::within_limit, metadata, state},
     proto::runtime::v1::{
         DeleteBulkStateRequest, DeleteStateRequest, ExecuteStateTransactionRequest,
         GetBulkStateRequest, GetBulkStateResponse, GetMetadataRequest, GetMetadataResponse,
@@ -122,52 +119,6 @@ impl Dapr for DaprService {
 
 /// Separates a request into what every layer is handed and its message.
 fn open<T>(request: Request<T>) -> (Call, T) {
-    let deadline = timeout(request.metadata()).map(|timeout| Instant::now() + timeout);
+    let deadline = request.extensions().get::<Deadline>().map(|Deadline(deadline)| *deadline);
     (Call { deadline }, request.into_inner())
-}
-
-/// How long the caller waits: `grpc-timeout` is up to eight digits and a unit. An unreadable one is
-/// as good as none: the caller ends the call by itself.
-fn timeout(metadata: &MetadataMap) -> Option<Duration> {
-    let text = metadata.get("grpc-timeout")?.to_str().ok()?;
-    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    if digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let count: u64 = digits.parse().ok()?;
-    match unit {
-        "H" => Some(Duration::from_secs(count * 3600)),
-        "M" => Some(Duration::from_secs(count * 60)),
-        "S" => Some(Duration::from_secs(count)),
-        "m" => Some(Duration::from_millis(count)),
-        "u" => Some(Duration::from_micros(count)),
-        "n" => Some(Duration::from_nanos(count)),
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn grpc_timeout_is_digits_and_a_unit() {
-        let cases = [
-            ("1H", Some(Duration::from_secs(3600))),
-            ("99999999S", Some(Duration::from_secs(99_999_999))),
-            ("250m", Some(Duration::from_millis(250))),
-            ("7u", Some(Duration::from_micros(7))),
-            ("100000000S", None),
-            ("S", None),
-            ("5", None),
-            ("-1S", None),
-            ("", None),
-            ("1x", None),
-        ];
-        for (text, expected) in cases {
-            let mut metadata = MetadataMap::new();
-            metadata.insert("grpc-timeout", text.parse().unwrap());
-            assert_eq!(timeout(&metadata), expected, "{text:?}");
-        }
-    }
 }

@@ -16,7 +16,7 @@ use crate::{
         baggage::BaggageError,
         token::TokenError,
     },
-    grpc::names::Destination,
+    grpc::{deadline::TimeoutError, names::Destination},
 };
 
 /// The header that names how a request's messages are compressed.
@@ -46,6 +46,12 @@ pub fn not_grpc<B>(request: &Request<B>) -> Option<Response<Body>> {
         String::from_utf8_lossy(content_type)
     ));
     Some(with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE, status))
+}
+
+/// The caller says in no readable way how long it waits.
+pub fn malformed_timeout(error: &TimeoutError) -> Response<Body> {
+    let status = Status::internal(format!("malformed grpc-timeout: {error}"));
+    with_status(StatusCode::BAD_REQUEST, status)
 }
 
 fn with_status(code: StatusCode, status: Status) -> Response<Body> {

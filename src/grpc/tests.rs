@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
+use http::StatusCode;
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::BoxBody};
 use prost::Message as _;
 use tokio::{net::TcpStream, sync::Notify};
@@ -20,8 +21,8 @@ use crate::{
 
 const LIMIT: usize = 4_194_304;
 
-/// Answers by key: `panic` panics, `wait` waits to be released, a number is how many bytes to
-/// answer with.
+/// Answers by key: `panic` panics, `wait` waits to be released, `left` tells how many milliseconds
+/// the caller still waits, a number is how many bytes to answer with.
 #[derive(Clone, Default)]
 struct Scripted {
     entered: Arc<Notify>,
@@ -39,8 +40,17 @@ impl Dapr for Scripted {
         &self,
         request: tonic::Request<wire::GetStateRequest>,
     ) -> Result<tonic::Response<wire::GetStateResponse>, Status> {
+        let left =
+            request.extensions().get::<Deadline>().map(|Deadline(end)| *end - Instant::now());
         let key = request.into_inner().key;
         match key.as_str() {
+            "left" => {
+                let data = left.map_or("for ever".into(), |left| left.as_millis().to_string());
+                return Ok(tonic::Response::new(wire::GetStateResponse {
+                    data: data.into_bytes().into(),
+                    ..Default::default()
+                }));
+            }
             "panic" => panic!("on purpose"),
             "wait" => {
                 self.entered.notify_one();
@@ -248,6 +258,63 @@ async fn a_message_that_announces_too_much_is_refused_before_it_comes() {
     let status = Status::from_header_map(answer.headers()).unwrap();
     let text = "grpc: received message larger than max (4294967295 vs. 4194304)";
     assert_eq!((status.code(), status.message()), (Code::ResourceExhausted, text));
+}
+
+/// A message of GetState in its frame.
+fn framed(message: &wire::GetStateRequest) -> Bytes {
+    let mut bytes = vec![0, 0, 0, 0];
+    bytes.push(u8::try_from(message.encoded_len()).unwrap());
+    message.encode(&mut bytes).unwrap();
+    bytes.into()
+}
+
+const GET_STATE: &str = "/dapr.proto.runtime.v1.Dapr/GetState";
+
+#[tokio::test]
+async fn a_message_is_waited_for_as_long_as_its_sender_waits() {
+    let edge = TestEdge::start().await;
+    let whole = framed(&get("1"));
+    for arrived in 0..whole.len() {
+        let part = http_body::Frame::data(whole.slice(..arrived));
+        let slow = StreamBody::new(stream::iter([Ok(part)]).chain(stream::pending()));
+        let timeout = [("grpc-timeout", "20m")];
+        let answer = call_raw(edge.port, GET_STATE, &timeout, BoxBody::new(slow)).await;
+        let status = Status::from_header_map(answer.headers()).unwrap();
+        let expected = (Code::DeadlineExceeded, "context deadline exceeded");
+        assert_eq!((status.code(), status.message()), expected, "{arrived} bytes");
+    }
+    edge.drain.idle().await;
+}
+
+#[tokio::test]
+async fn a_callers_time_runs_from_its_headers_on() {
+    let edge = TestEdge::start().await;
+    let left = async |headers: &[(&str, &str)]| {
+        let late = async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            Ok(http_body::Frame::data(framed(&get("left"))))
+        };
+        let body = BoxBody::new(StreamBody::new(stream::once(Box::pin(late)).map(|frame| frame)));
+        let answer = call_raw(edge.port, GET_STATE, headers, body).await;
+        let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+        let message = wire::GetStateResponse::decode(&bytes[5..]).unwrap();
+        String::from_utf8(message.data.to_vec()).unwrap()
+    };
+    assert_eq!(left(&[]).await, "for ever");
+    let millis: u64 = left(&[("grpc-timeout", "30S")]).await.parse().unwrap();
+    assert!((1000..=29_700).contains(&millis), "{millis}");
+}
+
+#[tokio::test]
+async fn a_malformed_timeout_is_refused_as_by_gos_grpc() {
+    let edge = TestEdge::start().await;
+    let message = Full::new(framed(&get("1"))).boxed();
+    let answer = call_raw(edge.port, GET_STATE, &[("grpc-timeout", "later")], message).await;
+    assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+    let status = Status::from_header_map(answer.headers()).unwrap();
+    let text = r#"malformed grpc-timeout: transport: timeout unit is not recognized: "later""#;
+    assert_eq!((status.code(), status.message()), (Code::Internal, text));
+    edge.client().await.get_state(get("1")).await.unwrap();
 }
 
 #[tokio::test]

@@ -18,11 +18,18 @@ pub struct CallLog {
     pub omit_health_checks: bool,
 }
 
-/// A call under way that is told about at its end.
+/// What stands in the place of a status where the caller left before there was one. No answer
+/// carries it; readers of other servers' logs know it.
+const CALLER_LEFT: u16 = 499;
+
+/// A call under way that is told about at its end. Dropped before it was answered, it says that
+/// the caller left.
 pub(super) struct Entry {
     method: String,
     user_agent: Option<String>,
     begun: Instant,
+    code: u16,
+    size: u64,
 }
 
 impl CallLog {
@@ -39,19 +46,26 @@ impl CallLog {
         let user_agent = request.headers().get(header::USER_AGENT);
         let user_agent =
             user_agent.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-        Some(Entry { method, user_agent, begun: Instant::now() })
+        Some(Entry { method, user_agent, begun: Instant::now(), code: CALLER_LEFT, size: 0 })
     }
 }
 
 impl Entry {
-    pub(super) fn end(self, response: &Response<Body>) {
+    pub(super) fn end(mut self, response: &Response<Body>) {
+        self.code = response.status().as_u16();
+        self.size = response.body().size_hint().lower();
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
         let elapsed = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(
             target: "dapr.runtime.http-info",
             method = self.method,
-            code = response.status().as_u16(),
+            code = self.code,
             duration = elapsed,
-            size = response.body().size_hint().lower(),
+            size = self.size,
             useragent = self.user_agent,
             "HTTP API Called"
         );

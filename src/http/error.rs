@@ -7,7 +7,10 @@ use http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
 use crate::{
-    api::error::{StateError, WriteFailure, WriteFailureKind},
+    api::{
+        error::{StateError, WriteFailure},
+        failures::{OVERLOADED, Operation},
+    },
     edge::admission::{RETRY_AFTER_SECONDS, Refusal},
     http::go_json,
 };
@@ -101,7 +104,7 @@ pub fn overloaded(refusal: Refusal) -> Response<Body> {
     let (message, most) = (refusal.to_string(), most.to_string());
     let named = [("limit", limit.label()), ("flag", limit.flag()), ("value", &most)];
     let delay = format!("{RETRY_AFTER_SECONDS}s");
-    let mut response = ErrorBody::new("ERR_OVERLOADED", &message)
+    let mut response = ErrorBody::new(OVERLOADED, &message)
         .with_details(vec![
             info(limit.reason(), Some(BTreeMap::from(named))),
             Detail::RetryInfo { retry_delay: &delay },
@@ -222,12 +225,14 @@ fn status_and_code(error: &StateError) -> (StatusCode, &'static str) {
         StateError::InvalidKey { .. } | StateError::EmptyKey | StateError::InvalidJson(_) => {
             (BAD, "ERR_MALFORMED_REQUEST")
         }
-        StateError::Get { .. } => (FAILED, "ERR_STATE_GET"),
+        StateError::Get { .. } => (FAILED, Operation::Get.error_code()),
         StateError::BulkGet(_) => (FAILED, "ERR_STATE_BULK_GET"),
-        StateError::Save { cause, .. } => (write_status(cause), "ERR_STATE_SAVE"),
-        StateError::Delete { cause, .. } => (write_status(cause), "ERR_STATE_DELETE"),
-        StateError::BulkDelete { cause, .. } => (write_status(cause), "ERR_STATE_BULK_DELETE"),
-        StateError::Transaction(_) => (FAILED, "ERR_STATE_TRANSACTION"),
+        StateError::Save { cause, .. } => (write_status(cause), Operation::Save.error_code()),
+        StateError::Delete { cause, .. } => (write_status(cause), Operation::Delete.error_code()),
+        StateError::BulkDelete { cause, .. } => {
+            (write_status(cause), Operation::BulkDelete.error_code())
+        }
+        StateError::Transaction(_) => (FAILED, Operation::Transaction.error_code()),
         StateError::UnsupportedOperation(_) => (BAD, "ERR_NOT_SUPPORTED_STATE_OPERATION"),
         StateError::QueryUnsupported { .. } => (FAILED, "ERR_STATE_STORE_NOT_SUPPORTED"),
         StateError::QueryFailed { .. } => (FAILED, "ERR_STATE_QUERY"),
@@ -235,11 +240,8 @@ fn status_and_code(error: &StateError) -> (StatusCode, &'static str) {
 }
 
 fn write_status(cause: &WriteFailure) -> StatusCode {
-    match cause.kind() {
-        WriteFailureKind::Conflict => StatusCode::CONFLICT,
-        WriteFailureKind::InvalidEtag => StatusCode::BAD_REQUEST,
-        WriteFailureKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-    }
+    let status = cause.kind().told().http.and_then(|status| StatusCode::from_u16(status).ok());
+    status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 fn info<'d>(reason: &'d str, metadata: Option<BTreeMap<&'d str, &'d str>>) -> Detail<'d> {

@@ -607,6 +607,38 @@ async fn a_caller_who_hangs_up_is_no_call_in_flight() {
     edge.drain.idle().await;
 }
 
+#[tokio::test]
+async fn a_caller_who_closes_its_sending_half_is_taken_for_gone() {
+    let edge = TestEdge::start().await;
+    let mut client = edge.connect().await;
+    client.write("GET /wait HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    edge.entered.notified().await;
+    client.0.get_mut().shutdown().await.unwrap();
+    assert!(client.closed().await, "without an answer and without an error");
+    edge.drain.idle().await;
+}
+
+#[tokio::test]
+async fn a_caller_who_takes_back_its_stream_is_no_call_in_flight() {
+    let edge = TestEdge::start().await;
+    let stream = TcpStream::connect(("127.0.0.1", edge.port)).await.unwrap();
+    let io = hyper_util::rt::TokioIo::new(stream);
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(executor, io).await.unwrap();
+    let _connected = tokio::spawn(connection);
+    let request = Request::get("http://localhost/wait").body(Body::empty()).unwrap();
+    let waiting = tokio::spawn(sender.send_request(request));
+    edge.entered.notified().await;
+    assert_eq!(edge.drain.calls_in_flight(), 1);
+    waiting.abort();
+    while edge.drain.calls_in_flight() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let request = Request::get("http://localhost/nope").body(Body::empty()).unwrap();
+    assert_eq!(sender.send_request(request).await.unwrap().status(), StatusCode::NOT_FOUND);
+}
+
 /// The CORS headers of an answer, in the order of their names.
 fn cors_headers(answer: &Answer) -> Vec<(&str, &str)> {
     let headers = answer.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));

@@ -1,6 +1,6 @@
 //! A target's policy: retry around circuit breaker around timeout around an attempt.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, timeout_at};
 
@@ -37,9 +37,12 @@ pub enum PolicyError<E> {
     /// An attempt took longer than the policy's timeout.
     #[error("{DEADLINE_EXCEEDED}")]
     TimedOut,
-    /// The caller stops waiting before an attempt could end.
+    /// The caller stopped waiting before an attempt could end.
     #[error("{DEADLINE_EXCEEDED}")]
     DeadlineExceeded,
+    /// The operation failed, and its caller stops waiting before another attempt could begin.
+    #[error("{DEADLINE_EXCEEDED}: no time left to retry: {0}")]
+    NoTimeToRetry(E),
     /// The circuit breaker is open.
     #[error("{CIRCUIT_OPEN}")]
     CircuitOpen,
@@ -55,8 +58,22 @@ impl<E> PolicyError<E> {
             Self::Operation(error) => PolicyError::Operation(change(error)),
             Self::TimedOut => PolicyError::TimedOut,
             Self::DeadlineExceeded => PolicyError::DeadlineExceeded,
+            Self::NoTimeToRetry(error) => PolicyError::NoTimeToRetry(change(error)),
             Self::CircuitOpen => PolicyError::CircuitOpen,
             Self::TooManyRequests => PolicyError::TooManyRequests,
+        }
+    }
+
+    /// Whether it was the caller who had no more time, and neither the policy nor the operation.
+    pub fn is_callers_deadline(&self) -> bool {
+        matches!(self, Self::DeadlineExceeded | Self::NoTimeToRetry(_))
+    }
+
+    /// What the caller of a call is told that failed, and for whose retry it does not wait.
+    pub(super) fn without_time_to_retry(self) -> Self {
+        match self {
+            Self::Operation(error) => Self::NoTimeToRetry(error),
+            _ => Self::DeadlineExceeded,
         }
     }
 }
@@ -64,18 +81,21 @@ impl<E> PolicyError<E> {
 impl<E: Classify> PolicyError<E> {
     /// Whether another attempt can end differently. A rejection by the breaker ends the call at
     /// once, even if retries are unlimited, as in daprd.
-    pub(super) fn is_worth_a_retry(&self) -> bool {
+    pub fn retry(&self) -> Retry {
         match self {
-            Self::Operation(error) => error.fault().retry == Retry::Worthwhile,
-            Self::TimedOut => true,
-            Self::DeadlineExceeded | Self::CircuitOpen | Self::TooManyRequests => false,
+            Self::Operation(error) => error.fault().retry,
+            Self::TimedOut => Retry::Worthwhile,
+            Self::DeadlineExceeded
+            | Self::NoTimeToRetry(_)
+            | Self::CircuitOpen
+            | Self::TooManyRequests => Retry::Pointless,
         }
     }
 
     /// The failure in words for the log.
     pub(super) fn log_text(&self) -> &str {
         match self {
-            Self::Operation(error) => error.log_text(),
+            Self::Operation(error) | Self::NoTimeToRetry(error) => error.log_text(),
             Self::TimedOut | Self::DeadlineExceeded => DEADLINE_EXCEEDED,
             Self::CircuitOpen => CIRCUIT_OPEN,
             Self::TooManyRequests => TOO_MANY_REQUESTS,
@@ -83,9 +103,9 @@ impl<E: Classify> PolicyError<E> {
     }
 
     /// How the attempt counts for the breaker that let it through.
-    fn outcome(&self) -> Outcome {
+    pub fn outcome(&self) -> Outcome {
         match self {
-            Self::Operation(error) => error.fault().outcome,
+            Self::Operation(error) | Self::NoTimeToRetry(error) => error.fault().outcome,
             Self::TimedOut => Outcome::Failure,
             Self::DeadlineExceeded | Self::CircuitOpen | Self::TooManyRequests => {
                 Outcome::Abandoned
@@ -153,8 +173,13 @@ impl Policy {
     {
         let mut retries = self.start();
         loop {
-            // The operation is made inside the attempt: not at all where the breaker rejects it.
-            match self.attempt(call, async { operation().await }).await {
+            let outcome = {
+                // Made inside the attempt: not at all where the breaker rejects it. Pinned here, so
+                // that no layer below moves what it awaits; gone before a pause begins.
+                let operation = pin!(async { operation().await });
+                self.attempt(call, operation).await
+            };
+            match outcome {
                 Ok(value) => {
                     retries.succeeded();
                     return Ok(value);
@@ -164,7 +189,8 @@ impl Policy {
         }
     }
 
-    /// Runs an operation once, through the circuit breaker and within the timeout.
+    /// Runs an operation once, through the circuit breaker and within the timeout. Give it pinned:
+    /// it is handed down through layers that would each move it.
     pub async fn attempt<T, E>(
         &self,
         call: &Call,

@@ -1,11 +1,13 @@
 //! Whether and when a call is tried again.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::{
     LOG_TARGET,
     backoff::{Backoff, Pauses},
-    fault::Classify,
+    fault::{Classify, Retry},
     policy::PolicyError,
 };
 use crate::{call::Call, go_text};
@@ -56,16 +58,24 @@ impl<'a> Retries<'a> {
             target: LOG_TARGET,
             "Error for operation {} was: {}", self.operation, failure.log_text(),
         );
-        if !failure.is_worth_a_retry() {
+        if failure.retry() == Retry::Pointless {
             return Err(failure);
         }
         let Some(pause) = self.plan.as_mut().and_then(|plan| plan.next_pause(self.retries)) else {
             return Err(failure);
         };
-        // An attempt that begins when the caller stops waiting is of no use to anybody.
-        let wake = Instant::now().checked_add(pause);
+        // An attempt that begins when the caller stops waiting is of no use to anybody. The clock
+        // of pauses ticks in milliseconds, so one may end a tick late.
+        const TICK: Duration = Duration::from_millis(1);
+        let wake = Instant::now().checked_add(pause.saturating_add(TICK));
         if call.deadline.is_some_and(|deadline| wake.is_none_or(|wake| wake >= deadline)) {
-            return Err(PolicyError::DeadlineExceeded);
+            tracing::debug!(
+                target: LOG_TARGET,
+                "Operation {} is not retried: its caller stops waiting before the pause of {} ends",
+                self.operation,
+                go_text::duration(pause),
+            );
+            return Err(failure.without_time_to_retry());
         }
         drop(failure);
         self.retries = self.retries.saturating_add(1);
@@ -95,7 +105,7 @@ impl<'a> Retries<'a> {
 }
 
 impl Plan {
-    fn next_pause(&mut self, retries: u32) -> Option<std::time::Duration> {
+    fn next_pause(&mut self, retries: u32) -> Option<Duration> {
         if self.max_retries.is_some_and(|max_retries| retries >= max_retries) {
             return None;
         }

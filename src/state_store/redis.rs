@@ -4,17 +4,11 @@
 //! command may have been carried out.
 
 use std::{
-    fmt,
+    fmt, slice,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
-use fred::{
-    error::Error,
-    interfaces::{HashesInterface, KeysInterface},
-    types::Value,
-};
-use futures_util::stream::{FuturesOrdered, StreamExt};
 use tokio::time::{Instant, timeout_at};
 
 use self::{
@@ -22,10 +16,10 @@ use self::{
     connection::{Connection, Lane, Task},
     health::RedisHealth,
     pump::Confirm,
-    queue::{Ticket, Unheard},
     replicas::Count,
-    reply::{Scope, TIMED_OUT, Verdict},
+    reply::{Scope, TIMED_OUT},
     settings::RedisSettings,
+    writes::Sent,
 };
 use super::{
     Change, Concurrency, Condition, Consistency, Entry, Expected, Prepared, PreparedChange,
@@ -33,17 +27,20 @@ use super::{
 };
 use crate::go_text;
 
+pub mod answers;
 mod config;
 mod connection;
 pub mod health;
 mod pump;
 mod queue;
+mod reads;
 mod replicas;
 mod reply;
 mod scripts;
 pub mod settings;
 mod tls;
 mod watchdog;
+mod writes;
 
 /// A Redis server, as one data-plane thread has it; its clones share its connections.
 #[derive(Clone)]
@@ -107,7 +104,7 @@ impl RedisStore {
     async fn replicas(&self, deadline: Option<Instant>) -> Result<i64, String> {
         let ask = async {
             let connection = self.inner.main.connection().await?;
-            let pulse = self.inner.main.queue.pulse();
+            let pulse = &self.inner.main.pulse;
             let Connection { client, replicas, .. } = &*connection;
             let updated = replicas.update(client, pulse, &self.inner.replicas).await;
             updated.map_err(|error| reply::lost_cause(&error))
@@ -116,92 +113,12 @@ impl RedisStore {
         Ok(self.inner.replicas.get())
     }
 
-    async fn read(
-        &self,
-        connection: &Connection,
-        key: &StoredKey,
-    ) -> Result<Option<Entry>, StoreError> {
-        let client = &connection.client;
-        let reply = self.ask(client.hgetall::<Value, _>(key.as_str())).await;
-        match reply {
-            Ok(Value::Map(fields)) => reply::entry(fields),
-            Ok(_) => Err(StoreError::Refused("HGETALL gave no map".to_owned())),
-            Err(error) if reply::is_wrong_type(&error) => {
-                let reply = self.ask(client.get::<Value, _>(key.as_str())).await;
-                reply.map(reply::plain_entry).map_err(|error| reply::read_error(&error))
-            }
-            Err(error) => Err(reply::read_error(&error)),
-        }
-    }
-
-    /// Watches one command on the main lane's wire.
-    async fn ask(
-        &self,
-        command: impl Future<Output = Result<Value, Error>>,
-    ) -> Result<Value, Error> {
-        let on_wire = self.inner.main.queue.pulse().hand_over();
-        let reply = command.await;
-        pump::settle(on_wire, &reply);
-        if let Err(error) = &reply {
-            self.inner.main.heard(error.details());
-        }
-        reply
-    }
-
-    /// Reads when there is no connection yet or too many reads are on the wire.
-    async fn read_later(
-        &self,
-        key: &StoredKey,
-        deadline: Option<Instant>,
-    ) -> Result<Option<Entry>, StoreError> {
-        let lane = &self.inner.main;
-        let connection = match within(deadline, lane.connection()).await {
-            Some(connection) => {
-                connection.map_err(|cause| StoreError::Unreachable(cause.into()))?
-            }
-            None => return Err(StoreError::Unreachable(TIMED_OUT.to_owned().into())),
-        };
-        let _turn = match within(deadline, connection.turn()).await {
-            Some(Some(turn)) => turn,
-            Some(None) => {
-                let cause = lane.queue.cause().unwrap_or_else(|| "EOF".to_owned());
-                return Err(StoreError::Unreachable(cause.into()));
-            }
-            None => return Err(StoreError::Unreachable(TIMED_OUT.to_owned().into())),
-        };
-        let read = within(deadline, self.read(&connection, key)).await;
-        read.unwrap_or_else(|| Err(StoreError::Lost(TIMED_OUT.to_owned().into())))
+    fn read_deadline(&self) -> Option<Instant> {
+        self.inner.settings.read_timeout.map(|time| Instant::now() + time)
     }
 
     fn write_deadline(&self) -> Option<Instant> {
         self.inner.settings.write_timeout.map(|time| Instant::now() + time)
-    }
-
-    fn push<'s>(&'s self, lane: &'s Lane, write: &Prepared) -> Pending<'s> {
-        match lane.queue.push(write.clone()) {
-            Ok(ticket) => Pending::Waits(lane, ticket),
-            Err(cause) => {
-                lane.want();
-                Pending::Ended(Verdict::NotSent(cause))
-            }
-        }
-    }
-}
-
-/// One write on its way.
-enum Pending<'s> {
-    Waits(&'s Lane, Ticket<'s, Verdict>),
-    Ended(Verdict),
-}
-
-impl Pending<'_> {
-    async fn verdict(self, deadline: Option<Instant>) -> Verdict {
-        match self {
-            Self::Ended(verdict) => verdict,
-            Self::Waits(lane, ticket) => {
-                ticket.answer(deadline).await.unwrap_or_else(|why| unheard(lane, why))
-            }
-        }
     }
 }
 
@@ -222,55 +139,43 @@ impl StateStore for RedisStore {
     }
 
     async fn get(&self, key: &StoredKey) -> Result<Option<Entry>, StoreError> {
-        if let Some(connection) = self.inner.main.current()
-            && let Some(_turn) = connection.try_turn()
-        {
-            return self.read(&connection, key).await;
-        }
-        let deadline = self.inner.settings.read_timeout.map(|time| Instant::now() + time);
-        self.read_later(key, deadline).await
+        let deadline = self.read_deadline();
+        let mut reads = reads::read(&self.inner.main, slice::from_ref(key), deadline).await;
+        reads.pop().expect("invariant: one key has one answer")
     }
 
     async fn get_many(&self, keys: &[StoredKey]) -> Vec<Result<Option<Entry>, StoreError>> {
-        let mut answers = Vec::with_capacity(keys.len());
-        let mut left = keys.iter();
-        let mut reads = FuturesOrdered::new();
-        loop {
-            // Each read under way takes memory, so only those that could be on the wire are.
-            while reads.len() < connection::READS
-                && let Some(key) = left.next()
-            {
-                reads.push_back(self.get(key));
-            }
-            match reads.next().await {
-                Some(answer) => answers.push(answer),
-                None => return answers,
-            }
-        }
+        reads::read(&self.inner.main, keys, self.read_deadline()).await
     }
 
     async fn write(&self, writes: &[Prepared]) -> Vec<Result<(), StoreError>> {
         let deadline = self.write_deadline();
-        let strong =
-            if writes.iter().any(is_strong) { Some(self.replicas(deadline).await) } else { None };
-        let mut pending = Vec::with_capacity(writes.len());
-        for write in writes {
-            pending.push(match &strong {
-                Some(Err(cause)) if is_strong(write) => {
-                    Pending::Ended(Verdict::NotSent(cause.clone()))
+        let strong = if writes.iter().any(is_strong) {
+            Some(Box::pin(self.replicas(deadline)).await)
+        } else {
+            None
+        };
+        let main = &*self.inner.main;
+        let mut sent = Vec::with_capacity(1);
+        for writes in writes.chunk_by(|one, other| is_strong(one) == is_strong(other)) {
+            let (lane, deadline) = match &strong {
+                Some(Err(cause)) if writes.iter().any(is_strong) => {
+                    sent.push((Sent::never(main, writes, cause.clone()), None));
+                    continue;
                 }
-                Some(Ok(1..)) if is_strong(write) => self.push(self.strong_lane(), write),
-                _ => self.push(&self.inner.main, write),
-            });
+                Some(Ok(1..)) if writes.iter().any(is_strong) => {
+                    (&**self.strong_lane(), deadline.map(|deadline| deadline + Confirm::WAIT))
+                }
+                _ => (main, deadline),
+            };
+            sent.extend(
+                writes::pieces(writes)
+                    .map(|piece| (Sent::new(lane, piece, Scope::Single), deadline)),
+            );
         }
         let mut results = Vec::with_capacity(writes.len());
-        for (pending, write) in pending.into_iter().zip(writes) {
-            let deadline = match (&strong, is_strong(write)) {
-                (Some(Ok(1..)), true) => deadline.map(|deadline| deadline + Confirm::WAIT),
-                _ => deadline,
-            };
-            let verdict = pending.verdict(deadline).await;
-            results.push(verdict.into_result(write, Scope::Single));
+        for (piece, deadline) in sent {
+            results.extend(piece.hear(deadline).await);
         }
         results
     }
@@ -279,20 +184,8 @@ impl StateStore for RedisStore {
         if writes.is_empty() {
             return Vec::new();
         }
-        let lane = &self.inner.main;
-        let deadline = self.write_deadline();
-        let verdicts = match lane.queue.push_transaction(writes.to_vec()) {
-            Ok(ticket) => ticket
-                .answer(deadline)
-                .await
-                .unwrap_or_else(|why| vec![unheard(lane, why); writes.len()]),
-            Err(cause) => {
-                lane.want();
-                vec![Verdict::NotSent(cause); writes.len()]
-            }
-        };
-        let told = verdicts.into_iter().zip(writes);
-        told.map(|(verdict, write)| verdict.into_result(write, Scope::Transaction)).collect()
+        let sent = Sent::new(&self.inner.main, writes, Scope::Transaction);
+        sent.hear(self.write_deadline()).await.collect()
     }
 
     fn condition(&self) -> Option<Condition> {
@@ -354,16 +247,6 @@ fn expected_version(etag: Option<&str>, concurrency: Concurrency) -> Result<Expe
 /// As components-contrib state/redis: only sets wait for replicas.
 fn is_strong(write: &Prepared) -> bool {
     write.consistency == Consistency::Strong && matches!(write.change, PreparedChange::Set { .. })
-}
-
-fn unheard(lane: &Lane, why: Unheard) -> Verdict {
-    match why {
-        Unheard::Withdrawn => Verdict::NotSent(TIMED_OUT.to_owned()),
-        Unheard::TimedOut => Verdict::Unanswered(TIMED_OUT.to_owned()),
-        Unheard::Lost => {
-            Verdict::Unanswered(lane.queue.cause().unwrap_or_else(|| "EOF".to_owned()))
-        }
-    }
 }
 
 /// The future's output, or `None` when the deadline comes first.

@@ -130,8 +130,12 @@ fn what_the_image_is_built_from_is_there_and_complete() {
     let output = cargo.current_dir(context.path()).output().expect("cargo runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    let targets = metadata["packages"][0]["targets"].as_array().expect("targets");
-    for target in targets {
+    let packages = metadata["packages"].as_array().expect("packages");
+    let targets: Vec<&Value> = packages
+        .iter()
+        .flat_map(|package| package["targets"].as_array().expect("targets"))
+        .collect();
+    for target in &targets {
         let path = target["src_path"].as_str().expect("a path");
         assert!(Path::new(path).exists(), "{path} is not copied");
     }

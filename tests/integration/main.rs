@@ -5,9 +5,11 @@ mod architecture; // import rows, who names which crate, file lengths, words tha
 mod ci_docs; // what docs/ci.md, the Dockerfile and the Kubernetes manifest say works
 mod commands; // list, stop, health
 mod daprd; // in the place where Dapr's CLI looks for daprd
+mod deadlines; // a call lasts no longer than its caller waits
 mod documents; // links of README and docs
 mod doors; // public port, sockets, origins, API rules, lines about calls
 mod dotnet; // what .NET sends, sent without .NET
+mod failures; // the failure table: its document, and each of its rows for real
 mod ghosts; // nothing is written after its caller was told that it was not
 mod go_sdk; // the published Go SDK, and plain HTTP from Go
 mod grpcurl; // the published grpcurl, by reflection alone
@@ -17,6 +19,7 @@ mod javascript_sdk; // the published JavaScript SDK, over HTTP and gRPC
 mod licences; // what we build with may be built with
 mod lifecycle; // exit codes, signals, grace
 mod limits; // sizes, tokens, unknown methods, reflection
+mod migration; // from daprd, beside it, and back
 mod multi_app; // run -f: several apps in one command
 mod output; // log formats, outputs that are blocked or closed
 mod overload; // calls, bytes, connections, streams: what is too much

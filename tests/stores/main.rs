@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod acceptance;
+mod bulk_reads;
 mod contract;
 mod layout;
 mod model;

@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::Instant;
+
 use super::*;
 use crate::{
     api::error::WriteFailureKind,
@@ -228,6 +230,65 @@ async fn an_attempt_that_times_out_is_retried_as_a_whole() {
         "failed saving state in state store store: context deadline exceeded"
     );
     assert_eq!(store.attempts(), [vec!["a", "b"], vec!["a", "b"]]);
+}
+
+/// A caller who waits for so long.
+fn waits(seconds: u64) -> Call {
+    Call { deadline: Some(Instant::now() + Duration::from_secs(seconds)) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_without_time_for_a_retry_is_told_at_once_what_failed() {
+    let begun = Instant::now();
+    let store = writing(vec![vec![Err(lost())], vec![Err(mismatch()), Err(lost()), Ok(())]]);
+    let component = component(&store, policy(3, None));
+    let one = component.save(&waits(4), vec![item("a")]).await;
+    assert_eq!(
+        one.as_ref().unwrap_err().to_string(),
+        "failed saving state in state store store: \
+         context deadline exceeded: no time left to retry: EOF"
+    );
+    assert_eq!(save_kind(one), WriteFailureKind::OutOfTime);
+    let several = component.save(&waits(4), ["a", "b", "c"].map(item).into()).await;
+    assert_eq!(
+        several.as_ref().unwrap_err().to_string(),
+        "failed saving state in state store store: context deadline exceeded: \
+         no time left to retry: possible etag mismatch. error from state store: refused\nEOF"
+    );
+    assert_eq!(save_kind(several), WriteFailureKind::OutOfTime);
+    assert_eq!(store.attempts(), [vec!["a"], vec!["a", "b", "c"]]);
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_cut_by_its_callers_deadline_is_no_timeout_of_the_policy() {
+    let store = writing(vec![]);
+    let component = component(&store, policy(3, None));
+    // The policy gives an attempt a second and pauses for five.
+    for (seconds, attempts, took) in [(1, 1, 1), (6, 1, 1), (7, 2, 7), (8, 2, 7)] {
+        let begun = Instant::now();
+        store.attempts.lock().unwrap().clear();
+        let cut = component.save(&waits(seconds), vec![item("a")]).await;
+        assert_eq!(
+            cut.as_ref().unwrap_err().to_string(),
+            "failed saving state in state store store: context deadline exceeded"
+        );
+        assert_eq!(save_kind(cut), WriteFailureKind::OutOfTime, "{seconds}");
+        assert_eq!(store.attempts().len(), attempts, "{seconds}");
+        assert_eq!(begun.elapsed(), Duration::from_secs(took), "{seconds}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bulk_read_out_of_time_tells_what_it_has() {
+    let store = reading(vec![vec![Ok(entry(b"1")), Err(lost())], vec![Err(lost()), Err(lost())]]);
+    let component = component(&store, policy(3, None));
+    let items = component.bulk_get(&waits(4), keys(["a", "b"])).await.unwrap();
+    let found: Vec<_> = items.into_iter().map(|item| item.found).collect();
+    assert_eq!(found, [Ok(entry(b"1")), Err(PolicyError::Operation(lost()))]);
+    let nothing = component.bulk_get(&waits(4), keys(["a", "b"])).await;
+    let expected = StateError::BulkGet(PolicyError::NoTimeToRetry(lost()));
+    assert_eq!(nothing.err(), Some(expected));
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,6 +13,7 @@ use crate::resiliency::{
 };
 
 mod composition;
+mod deadline;
 mod single;
 
 const SECOND: Duration = Duration::from_secs(1);

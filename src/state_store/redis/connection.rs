@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use fred::{clients::Client, error::Error, interfaces::ClientLike, types::Value};
 use tokio::{
-    sync::{Notify, Semaphore, SemaphorePermit, watch},
+    sync::{Notify, watch},
     task::JoinHandle,
     time::{Instant, sleep, sleep_until, timeout},
 };
@@ -16,13 +16,14 @@ use super::{
     config::{self, Dial},
     health::Reporter,
     pump::{Confirm, pump},
-    queue::Queue,
+    queue::{Queue, Ticket},
+    reads::Keys,
     replicas::Replicas,
     reply,
+    watchdog::Pulse,
+    writes::Writes,
 };
 
-/// How many reads may be on the wire at once.
-pub(super) const READS: usize = 128;
 /// How long a suspected connection has to answer.
 const GRACE: Duration = Duration::from_millis(800);
 /// The least time between two tries to connect, whoever asks.
@@ -34,7 +35,10 @@ const SETTLED: Duration = Duration::from_secs(2);
 /// Commands of one kind on their way to Redis, with a connection of their own.
 #[derive(Debug)]
 pub(super) struct Lane {
-    pub(super) queue: Queue,
+    pub(super) writes: Queue<Writes>,
+    pub(super) reads: Queue<Keys>,
+    pub(super) pulse: Pulse,
+    arrived: Notify,
     door: watch::Sender<Door>,
     wanted: Notify,
 }
@@ -54,7 +58,6 @@ enum Door {
 pub(super) struct Connection {
     pub(super) client: Client,
     pub(super) replicas: Replicas,
-    reads: Semaphore,
     retired: Notify,
 }
 
@@ -86,22 +89,46 @@ impl Lane {
     /// A lane whose supervisor has not connected yet.
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
-            queue: Queue::default(),
+            writes: Queue::default(),
+            reads: Queue::default(),
+            pulse: Pulse::default(),
+            arrived: Notify::new(),
             door: watch::Sender::new(Door::Opening),
             wanted: Notify::new(),
         })
     }
 
-    /// The connection if it is there now; a missing one is asked for.
-    pub(super) fn current(&self) -> Option<Arc<Connection>> {
-        match &*self.door.borrow() {
-            Door::Open(connection) => Some(connection.clone()),
-            Door::Opening => None,
-            Door::Shut(_) => {
-                self.wanted.notify_one();
-                None
-            }
+    /// Lets writes wait to be sent; `Err` says why they may not.
+    pub(super) fn write(&self, writes: Writes) -> Result<Ticket<'_, Writes>, String> {
+        self.announced(self.writes.push(writes, &self.pulse))
+    }
+
+    /// Lets keys wait to be read; `Err` says why they may not.
+    pub(super) fn read(&self, keys: Keys) -> Result<Ticket<'_, Keys>, String> {
+        self.announced(self.reads.push(keys, &self.pulse))
+    }
+
+    fn announced<T>(&self, pushed: Result<T, String>) -> Result<T, String> {
+        match pushed {
+            Ok(_) => self.arrived.notify_one(),
+            Err(_) => self.wanted.notify_one(),
         }
+        pushed
+    }
+
+    /// Waits until something may have to be sent.
+    pub(super) async fn arrived(&self) {
+        self.arrived.notified().await;
+    }
+
+    /// Whether what waits may be handed to the connection: it answers and is not being replaced.
+    pub(super) fn may_send(&self) -> bool {
+        !self.pulse.is_suspected() && !matches!(&*self.door.borrow(), Door::Opening)
+    }
+
+    /// Why the last connection ended.
+    pub(super) fn cause(&self) -> String {
+        self.writes.cause().unwrap_or_else(|| "EOF".to_owned())
     }
 
     /// The connection, waiting while one is about to be there; or why there is none.
@@ -118,11 +145,6 @@ impl Lane {
         }
     }
 
-    /// Asks for a try to connect soon.
-    pub(super) fn want(&self) {
-        self.wanted.notify_one();
-    }
-
     /// Hears what the server said: some answers mean that another connection may do better.
     pub(super) fn heard(&self, text: &str) {
         if reply::wants_new_connection(text)
@@ -134,23 +156,21 @@ impl Lane {
 
     /// Ends the lane: from now on everything fails for this reason.
     pub(super) fn shut(&self, cause: &str) {
-        self.queue.shut(cause);
-        if let Door::Open(connection) = self.door.send_replace(Door::Shut(cause.to_owned())) {
-            connection.reads.close();
-        }
+        self.writes.shut(cause);
+        self.reads.shut(cause);
+        self.door.send_replace(Door::Shut(cause.to_owned()));
     }
 
     fn open(&self, connection: Arc<Connection>) {
-        self.queue.pulse().reset();
-        self.queue.open();
+        self.pulse.reset();
+        self.writes.open();
+        self.reads.open();
         self.door.send_replace(Door::Open(connection));
     }
 
     /// Lets calls wait for the next connection instead of failing.
     fn replace(&self) {
-        if let Door::Open(connection) = self.door.send_replace(Door::Opening) {
-            connection.reads.close();
-        }
+        self.door.send_replace(Door::Opening);
     }
 
     /// Keeps the lane connected for ever.
@@ -217,11 +237,10 @@ impl Lane {
         let connection = Arc::new(Connection {
             client: client.clone(),
             replicas: Replicas::default(),
-            reads: Semaphore::new(READS),
             retired: Notify::new(),
         });
         self.open(connection.clone());
-        let pulse = self.queue.pulse();
+        let pulse = &self.pulse;
         let probe = || async { answers(client.ping::<Value>(None).await) };
         tokio::select! {
             biased;
@@ -240,24 +259,7 @@ impl Lane {
         sleep_until(settled).await;
         self.replace();
         // What is still on the wire then is lost with the connection.
-        let _ = timeout(DRAIN, self.queue.pulse().drained()).await;
-    }
-
-    /// Whether the connection is being replaced: nothing more should be handed to it.
-    pub(super) fn is_closing(&self) -> bool {
-        matches!(&*self.door.borrow(), Door::Opening)
-    }
-}
-
-impl Connection {
-    /// A place among the reads on the wire if one is free.
-    pub(super) fn try_turn(&self) -> Option<SemaphorePermit<'_>> {
-        self.reads.try_acquire().ok()
-    }
-
-    /// A place among the reads on the wire; `None` when the connection ends before.
-    pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        self.reads.acquire().await.ok()
+        let _ = timeout(DRAIN, self.pulse.drained()).await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! Hands what waits in a lane's queue to its connection, in batches of one script call each.
+//! Hands what waits in a lane's queues to its connection, in batches of one script call each.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -8,15 +8,20 @@ use fred::{
     interfaces::{LuaInterface, ServerInterface},
     types::Value,
 };
-use futures_util::{StreamExt, stream::FuturesOrdered};
+use futures_util::{
+    StreamExt,
+    stream::{FuturesOrdered, FuturesUnordered},
+};
 
 use super::{
     connection::Lane,
     queue::Batch,
+    reads,
     replicas::Count,
-    reply::{self, Scope, Verdict},
-    scripts::{self, WRITE, WRITE_SHA},
+    reply::{self, Verdict},
+    scripts::{self, WRITE},
     watchdog::OnWire,
+    writes::Writes,
 };
 
 /// How many batches may be on the wire at once: what comes later can still be taken back.
@@ -52,22 +57,27 @@ impl Confirm {
     }
 }
 
-/// Serves the lane's queue; never ends by itself. Dropped, it answers nobody any more: who is on the
-/// wire then hears that the connection is lost.
+/// Serves the lane's queues; never ends by itself. Dropped, it answers nobody any more: who is on
+/// the wire then hears that the connection is lost.
 pub(super) async fn pump(lane: &Lane, client: &Client, confirm: &Confirm) -> Infallible {
-    let queue = &lane.queue;
-    let mut on_wire = FuturesOrdered::new();
+    let mut writes = FuturesOrdered::new();
+    let mut reads = FuturesUnordered::new();
     loop {
-        while on_wire.len() < confirm.batches()
-            && !queue.pulse().is_suspected()
-            && !lane.is_closing()
-            && let Some(batch) = queue.take_batch()
+        while writes.len() < confirm.batches()
+            && lane.may_send()
+            && let Some(batch) = lane.writes.take_batch()
         {
-            on_wire.push_back(send(lane, client, confirm, batch));
+            writes.push_back(send(lane, client, confirm, batch));
+        }
+        while reads.len() < BATCHES
+            && lane.may_send()
+            && let Some(batch) = lane.reads.take_batch()
+        {
+            reads.push(reads::serve(lane, client, batch));
         }
         tokio::select! {
             biased;
-            Some((batch, replies)) = on_wire.next(), if !on_wire.is_empty() => {
+            Some((batch, replies)) = writes.next(), if !writes.is_empty() => {
                 let (batch, replies) = match &replies.script {
                     // While this one is sent again, nothing later is: the order stays.
                     Err(error) if reply::is_unknown_script(error) => {
@@ -79,8 +89,9 @@ pub(super) async fn pump(lane: &Lane, client: &Client, confirm: &Confirm) -> Inf
                 };
                 finish(lane, batch, replies);
             }
-            () = queue.arrived() => {}
-            () = queue.pulse().cleared() => {}
+            Some(()) = reads.next(), if !reads.is_empty() => {}
+            () = lane.arrived() => {}
+            () = lane.pulse.cleared() => {}
         }
     }
 }
@@ -98,7 +109,12 @@ struct Replies {
     confirmed: Result<(), Verdict>,
 }
 
-async fn send(lane: &Lane, client: &Client, confirm: &Confirm, batch: Batch) -> (Batch, Replies) {
+async fn send(
+    lane: &Lane,
+    client: &Client,
+    confirm: &Confirm,
+    batch: Batch<Writes>,
+) -> (Batch<Writes>, Replies) {
     let replies = call(lane, client, confirm, &batch, Form::Name).await;
     (batch, replies)
 }
@@ -107,20 +123,15 @@ async fn call(
     lane: &Lane,
     client: &Client,
     confirm: &Confirm,
-    batch: &Batch,
+    batch: &Batch<Writes>,
     form: Form,
 ) -> Replies {
-    let (keys, arguments) = match batch {
-        Batch::Writes(writes) => {
-            scripts::arguments(writes.iter().map(|(write, _)| write), Scope::Single)
-        }
-        Batch::Transaction { writes, .. } => scripts::arguments(writes.iter(), Scope::Transaction),
-    };
-    let on_wire = lane.queue.pulse().hand_over();
+    let (keys, arguments) = scripts::arguments(batch);
+    let on_wire = lane.pulse.hand_over();
     let script = async {
         match form {
-            Form::Name => client.evalsha(WRITE_SHA, keys, arguments).await,
-            Form::Text => client.eval(WRITE, keys, arguments).await,
+            Form::Name => client.evalsha(WRITE.sha, keys, arguments).await,
+            Form::Text => client.eval(WRITE.text, keys, arguments).await,
         }
     };
     match confirm {
@@ -165,18 +176,11 @@ fn unconfirmed(replicas: i64, error: &Error) -> Verdict {
 }
 
 /// Tells everybody of the batch how it ended.
-fn finish(lane: &Lane, batch: Batch, replies: Replies) {
-    // A caller who is gone needs no answer.
-    match batch {
-        Batch::Writes(writes) => {
-            let verdicts = replies.verdicts(lane, writes.len());
-            for ((_, answer), verdict) in writes.into_iter().zip(verdicts) {
-                let _ = answer.send(verdict);
-            }
-        }
-        Batch::Transaction { writes, answer } => {
-            let _ = answer.send(replies.verdicts(lane, writes.len()));
-        }
+fn finish(lane: &Lane, batch: Batch<Writes>, replies: Replies) {
+    let mut verdicts = replies.verdicts(lane, batch.len()).into_iter();
+    for parcel in batch.0 {
+        // A caller who is gone needs no answer.
+        let _ = parcel.answer.send(verdicts.by_ref().take(parcel.piece.writes.len()).collect());
     }
 }
 

@@ -1,106 +1,121 @@
 //! What waits to be sent, and how it is sent.
 //!
-//! Every write waits here until a batch takes it. Whose caller was answered or left is taken out
+//! Everything waits here until a batch takes it. Whose caller was answered or left is taken out
 //! and never sent; what a batch took was handed to the connection and may be carried out.
 
 use std::{
-    collections::BTreeMap,
+    collections::VecDeque,
+    fmt,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::{
-    sync::{Notify, oneshot},
+    sync::oneshot,
     time::{Instant, timeout_at},
 };
 
-use super::{reply::Verdict, watchdog::Pulse};
-use crate::state_store::{Prepared, PreparedChange};
+use super::watchdog::Pulse;
 
 #[cfg(test)]
 mod tests;
 
-/// The most writes one batch takes: a script call keeps everybody else in Redis waiting.
-const BATCH_ITEMS: usize = 128;
-/// The most bytes one batch takes; a single greater write goes alone.
-const BATCH_BYTES: usize = 1 << 20;
+/// The most items one batch takes: a script call keeps everybody else in Redis waiting. A single
+/// piece with more goes alone.
+pub(super) const BATCH_ITEMS: usize = 128;
+/// The most bytes one batch takes; a single greater piece goes alone.
+pub(super) const BATCH_BYTES: usize = 1 << 20;
 
-/// The writes of one lane that were not handed to its connection yet.
-#[derive(Debug, Default)]
-pub(super) struct Queue {
-    state: Mutex<State>,
-    arrived: Notify,
-    pulse: Pulse,
+/// What one caller wants to be sent in one piece.
+pub(super) trait Piece {
+    /// What the caller hears: one answer per item.
+    type Answers: fmt::Debug;
+
+    /// How many items it has.
+    fn items(&self) -> usize;
+
+    /// About how many bytes of a batch it takes.
+    fn bytes(&self) -> usize;
+
+    /// The answers when it was never sent, and why.
+    fn not_sent(&self, cause: &str) -> Self::Answers;
 }
 
-#[derive(Debug, Default)]
-struct State {
+/// The pieces of one lane that were not handed to its connection yet.
+#[derive(Debug)]
+pub(super) struct Queue<P: Piece> {
+    state: Mutex<State<P>>,
+}
+
+#[derive(Debug)]
+struct State<P: Piece> {
     /// Why nothing may wait now; `None` while a connection is there or about to be.
     shut: Option<String>,
     next: u64,
-    waiting: BTreeMap<u64, Job>,
+    /// In the order of their numbers.
+    waiting: VecDeque<Job<P>>,
 }
 
-/// What one caller wants to be sent in one piece.
 #[derive(Debug)]
-enum Job {
-    Write { write: Prepared, answer: oneshot::Sender<Verdict> },
-    Transaction { writes: Vec<Prepared>, answer: oneshot::Sender<Vec<Verdict>> },
+struct Job<P: Piece> {
+    number: u64,
+    bytes: usize,
+    parcel: Parcel<P>,
 }
 
-/// What goes in one script call.
+/// A piece and who waits for its answers.
 #[derive(Debug)]
-pub(super) enum Batch {
-    /// Writes of several callers.
-    Writes(Vec<(Prepared, oneshot::Sender<Verdict>)>),
-    /// One transaction.
-    Transaction {
-        /// Its writes, in their order.
-        writes: Vec<Prepared>,
-        /// Who waits for it.
-        answer: oneshot::Sender<Vec<Verdict>>,
-    },
+pub(super) struct Parcel<P: Piece> {
+    pub(super) piece: P,
+    pub(super) answer: oneshot::Sender<P::Answers>,
 }
 
-impl Batch {
+/// What is sent at once.
+#[derive(Debug)]
+pub(super) struct Batch<P: Piece>(pub(super) Vec<Parcel<P>>);
+
+impl<P: Piece> Batch<P> {
+    /// How many items there are.
+    pub(super) fn len(&self) -> usize {
+        self.pieces().map(P::items).sum()
+    }
+
+    /// The pieces, in their order.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = &P> {
+        self.0.iter().map(|parcel| &parcel.piece)
+    }
+
     /// The batch as it has to be sent a second time, when the first was not carried out.
-    pub(super) fn without_those_who_left(self) -> Self {
-        match self {
-            Self::Writes(mut writes) => {
-                writes.retain(|(_, answer)| !answer.is_closed());
-                Self::Writes(writes)
-            }
-            Self::Transaction { answer, .. } if answer.is_closed() => {
-                Self::Transaction { writes: Vec::new(), answer }
-            }
-            Self::Transaction { .. } => self,
-        }
+    pub(super) fn without_those_who_left(mut self) -> Self {
+        self.0.retain(|parcel| !parcel.answer.is_closed());
+        self
     }
 }
 
-impl Queue {
-    /// The signs of life of the connection this queue feeds.
-    pub(super) fn pulse(&self) -> &Pulse {
-        &self.pulse
+impl<P: Piece> Default for Queue<P> {
+    fn default() -> Self {
+        let state = State { shut: None, next: 0, waiting: VecDeque::new() };
+        Self { state: Mutex::new(state) }
     }
+}
 
-    /// Lets one write wait; `Err` says why nothing may.
-    pub(super) fn push(&self, write: Prepared) -> Result<Ticket<'_, Verdict>, String> {
+impl<P: Piece> Queue<P> {
+    /// Lets a piece wait; `Err` says why nothing may. The ticket's holder raises suspicion with
+    /// `pulse` when it gives up what is on the wire.
+    pub(super) fn push<'q>(&'q self, piece: P, pulse: &'q Pulse) -> Result<Ticket<'q, P>, String> {
         let (answer, heard) = oneshot::channel();
-        let number = self.push_job(Job::Write { write, answer })?;
-        Ok(Ticket { queue: self, number, heard, settled: false })
+        let bytes = piece.bytes();
+        let parcel = Parcel { piece, answer };
+        let mut state = self.state();
+        if let Some(cause) = &state.shut {
+            return Err(cause.clone());
+        }
+        let number = state.next;
+        state.next += 1;
+        state.waiting.push_back(Job { number, bytes, parcel });
+        Ok(Ticket { queue: self, pulse, number, heard, settled: false })
     }
 
-    /// Lets a transaction wait; `Err` says why nothing may.
-    pub(super) fn push_transaction(
-        &self,
-        writes: Vec<Prepared>,
-    ) -> Result<Ticket<'_, Vec<Verdict>>, String> {
-        let (answer, heard) = oneshot::channel();
-        let number = self.push_job(Job::Transaction { writes, answer })?;
-        Ok(Ticket { queue: self, number, heard, settled: false })
-    }
-
-    /// From now on writes may wait.
+    /// From now on pieces may wait.
     pub(super) fn open(&self) {
         self.state().shut = None;
     }
@@ -112,8 +127,9 @@ impl Queue {
             state.shut = Some(cause.to_owned());
             std::mem::take(&mut state.waiting)
         };
-        for job in jobs.into_values() {
-            job.refuse(cause);
+        for Job { parcel, .. } in jobs {
+            // A caller who is gone needs no answer.
+            let _ = parcel.answer.send(parcel.piece.not_sent(cause));
         }
     }
 
@@ -122,83 +138,42 @@ impl Queue {
         self.state().shut.clone()
     }
 
-    /// Takes the next batch out.
-    pub(super) fn take_batch(&self) -> Option<Batch> {
+    /// Takes the next batch out: what waits, as far as a batch may hold it.
+    pub(super) fn take_batch(&self) -> Option<Batch<P>> {
         let mut state = self.state();
-        let (_, first) = state.waiting.pop_first()?;
-        let (write, answer) = match first {
-            Job::Transaction { writes, answer } => {
-                return Some(Batch::Transaction { writes, answer });
-            }
-            Job::Write { write, answer } => (write, answer),
-        };
-        let mut bytes = size(&write);
-        let mut writes = vec![(write, answer)];
-        while writes.len() < BATCH_ITEMS
-            && let Some(next) = state.waiting.first_entry()
-        {
-            let Job::Write { write, .. } = next.get() else { break };
-            bytes += size(write);
-            if bytes > BATCH_BYTES {
+        let (mut count, mut bytes, mut jobs) = (0, 0, 0);
+        for job in &state.waiting {
+            count += job.parcel.piece.items();
+            bytes += job.bytes;
+            if jobs > 0 && (count > BATCH_ITEMS || bytes > BATCH_BYTES) {
                 break;
             }
-            if let Job::Write { write, answer } = next.remove() {
-                writes.push((write, answer));
-            }
+            jobs += 1;
         }
-        Some(Batch::Writes(writes))
-    }
-
-    /// Waits until something was pushed; may return early.
-    pub(super) async fn arrived(&self) {
-        self.arrived.notified().await;
-    }
-
-    fn push_job(&self, job: Job) -> Result<u64, String> {
-        let number = {
-            let mut state = self.state();
-            if let Some(cause) = &state.shut {
-                return Err(cause.clone());
-            }
-            let number = state.next;
-            state.next += 1;
-            state.waiting.insert(number, job);
-            number
-        };
-        self.arrived.notify_one();
-        Ok(number)
+        (jobs > 0).then(|| Batch(state.waiting.drain(..jobs).map(|job| job.parcel).collect()))
     }
 
     /// Takes a job out again; false if a batch or the end of the connection took it before.
     fn withdraw(&self, number: u64) -> bool {
-        self.state().waiting.remove(&number).is_some()
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Job {
-    fn refuse(self, cause: &str) {
-        match self {
-            // A caller who is gone needs no answer.
-            Self::Write { answer, .. } => {
-                let _ = answer.send(Verdict::NotSent(cause.to_owned()));
-            }
-            Self::Transaction { writes, answer } => {
-                let _ = answer.send(vec![Verdict::NotSent(cause.to_owned()); writes.len()]);
-            }
+        let mut state = self.state();
+        match state.waiting.binary_search_by_key(&number, |job| job.number) {
+            Ok(position) => state.waiting.remove(position).is_some(),
+            Err(_) => false,
         }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<P>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// One caller's place in the queue. Dropped, it takes back what still waits.
 #[derive(Debug)]
-pub(super) struct Ticket<'q, T> {
-    queue: &'q Queue,
+pub(super) struct Ticket<'q, P: Piece> {
+    queue: &'q Queue<P>,
+    pulse: &'q Pulse,
     number: u64,
-    heard: oneshot::Receiver<T>,
+    heard: oneshot::Receiver<P::Answers>,
     settled: bool,
 }
 
@@ -213,9 +188,9 @@ pub(super) enum Unheard {
     Lost,
 }
 
-impl<T> Ticket<'_, T> {
-    /// Waits for the answer until `deadline`.
-    pub(super) async fn answer(mut self, deadline: Option<Instant>) -> Result<T, Unheard> {
+impl<P: Piece> Ticket<'_, P> {
+    /// Waits for the answers until `deadline`.
+    pub(super) async fn answer(mut self, deadline: Option<Instant>) -> Result<P::Answers, Unheard> {
         let heard = match deadline {
             Some(deadline) => timeout_at(deadline, &mut self.heard).await,
             None => Ok((&mut self.heard).await),
@@ -234,24 +209,14 @@ impl<T> Ticket<'_, T> {
     }
 }
 
-impl<T> Drop for Ticket<'_, T> {
+impl<P: Piece> Drop for Ticket<'_, P> {
     fn drop(&mut self) {
         if self.settled || self.queue.withdraw(self.number) {
             return;
         }
         let unanswered = matches!(self.heard.try_recv(), Err(oneshot::error::TryRecvError::Empty));
         if unanswered {
-            self.queue.pulse.suspect();
+            self.pulse.suspect();
         }
     }
-}
-
-/// About how many bytes of a batch a write takes.
-fn size(write: &Prepared) -> usize {
-    const ARGUMENTS: usize = 64;
-    let value = match &write.change {
-        PreparedChange::Set { value, .. } => value.len(),
-        PreparedChange::Delete => 0,
-    };
-    ARGUMENTS + write.key.as_str().len() + value
 }

@@ -5,6 +5,7 @@ use fred::{
     types::{Map, Value},
 };
 
+use super::answers::{self, Meaning};
 use crate::state_store::{Entry, Outage, Prepared, PreparedChange, StoreError};
 
 #[cfg(test)]
@@ -88,14 +89,18 @@ pub(super) fn verdict_of(error: &Error) -> Verdict {
 /// How a read that brought no value ended.
 pub(super) fn read_error(error: &Error) -> StoreError {
     match verdict_of(error) {
-        Verdict::Error(text) if will_pass(&text) => StoreError::Unavailable(text.into()),
-        Verdict::Error(text) => StoreError::Refused(text),
+        Verdict::Error(text) => refusal(text),
         Verdict::NotSent(cause) => StoreError::Unreachable(cause.into()),
         Verdict::Unanswered(cause) | Verdict::Unconfirmed(cause) => StoreError::Lost(cause.into()),
         Verdict::Done | Verdict::Conflict | Verdict::Document => {
             StoreError::Lost(error.details().to_owned().into())
         }
     }
+}
+
+/// What the caller of a read is told when Redis answered with this error.
+fn refusal(text: String) -> StoreError {
+    if will_pass(&text) { StoreError::Unavailable(text.into()) } else { StoreError::Refused(text) }
 }
 
 /// The answers of the write script, one per write.
@@ -120,18 +125,49 @@ fn verdict(answer: Value) -> Verdict {
     }
 }
 
+/// What a read of one key gives.
+pub(super) type Read = Result<Option<Entry>, StoreError>;
+
+/// The answers of the read script: one per key, as far as it came, which is at least the first.
+pub(super) fn reads(value: Value, keys: usize) -> Result<Vec<Read>, StoreError> {
+    let answers = match value {
+        Value::Array(answers) if (2..=2 * keys).contains(&answers.len()) => answers,
+        _ => return Err(StoreError::Refused("the script gave no list of answers".to_owned())),
+    };
+    let mut reads = Vec::with_capacity(answers.len() / 2);
+    let mut answers = answers.into_iter();
+    while let (Some(first), Some(second)) = (answers.next(), answers.next()) {
+        reads.push(match (first, second) {
+            (Value::Null, Value::Null) => Ok(None),
+            (Value::Null, Value::Integer(0)) => Err(missing_field()),
+            (data, Value::Integer(1)) => Ok(plain_entry(data)),
+            (text, Value::Integer(2)) => Err(refusal(text.into_string().unwrap_or_default())),
+            (data, version) => Ok(Some(versioned(data, version))),
+        });
+    }
+    Ok(reads)
+}
+
 /// The entry in the fields of a hash; none of them means that there is no key.
-pub(super) fn entry(mut fields: Map) -> Result<Option<Entry>, StoreError> {
+pub(super) fn entry(mut fields: Map) -> Read {
     if fields.is_empty() {
         return Ok(None);
     }
     let mut take = |name: &'static str| fields.remove(&name.into());
-    let (Some(data), Some(version)) = (take("data"), take("version")) else {
-        let text = "required hash field 'data' or 'version' was not found";
-        return Err(StoreError::Refused(text.to_owned()));
-    };
+    match (take("data"), take("version")) {
+        (Some(data), Some(version)) => Ok(Some(versioned(data, version))),
+        _ => Err(missing_field()),
+    }
+}
+
+fn versioned(data: Value, version: Value) -> Entry {
     let data = data.into_bytes().unwrap_or_default();
-    Ok(Some(Entry { data, etag: version.into_string(), expires_at: None }))
+    Entry { data, etag: version.into_string(), expires_at: None }
+}
+
+fn missing_field() -> StoreError {
+    let text = "required hash field 'data' or 'version' was not found";
+    StoreError::Refused(text.to_owned())
 }
 
 /// The entry in a value that is no hash: another program's, so it has no version.
@@ -147,7 +183,13 @@ pub(super) fn is_wrong_type(error: &Error) -> bool {
 
 /// Whether the server does not know the script.
 pub(super) fn is_unknown_script(error: &Error) -> bool {
-    error.details().starts_with("NOSCRIPT")
+    answers::find(error.details()).is_some_and(|answer| answer.meaning == Meaning::SendText)
+}
+
+/// Whether this server or this user may read a key, but not several in one script call.
+pub(super) fn refuses_scripts(error: &Error) -> bool {
+    const ANSWERS: [&str; 3] = ["NOPERM", "CROSSSLOT", "ERR unknown command"];
+    ANSWERS.iter().any(|answer| error.details().starts_with(answer))
 }
 
 /// Whether the text is an answer of the server: those begin with a word in capitals.
@@ -158,8 +200,7 @@ pub(super) fn is_server_text(text: &str) -> bool {
 
 /// Whether another connection may find a server that can do what this one cannot.
 pub(super) fn wants_new_connection(text: &str) -> bool {
-    const CODES: [&str; 5] = ["READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "NOAUTH"];
-    CODES.iter().any(|code| text.starts_with(code))
+    answers::find(text).is_some_and(|answer| answer.ask_another)
 }
 
 /// Why a connection could not be made or ended, in the words of daprd's users.
@@ -234,23 +275,7 @@ fn conflict(write: &Prepared, scope: Scope) -> StoreError {
 
 /// Whether a server's error is one that will pass, so that another attempt may hear better.
 fn will_pass(answer: &str) -> bool {
-    // NOAUTH and WRONGPASS pass when the operator mends the password; NOPERM is about this caller's
-    // rights, and the next attempt would hear the same.
-    const PASSING: [&str; 11] = [
-        "READONLY",
-        "OOM",
-        "LOADING",
-        "CLUSTERDOWN",
-        "MISCONF",
-        "BUSY",
-        "MASTERDOWN",
-        "NOREPLICAS",
-        "TRYAGAIN",
-        "NOAUTH",
-        "WRONGPASS",
-    ];
-    let code = answer.split(' ').next().unwrap_or_default();
-    PASSING.contains(&code) || answer.starts_with("ERR max number of clients")
+    answers::find(answer).is_some_and(|answer| answer.meaning == Meaning::Passes)
 }
 
 /// As components-contrib state/redis: a set that fails names its key, all else is as it is.

@@ -1,25 +1,36 @@
-//! The write script and its arguments.
+//! The scripts and their arguments.
 
 use bytes::Bytes;
 use fred::types::{Key, Value};
 
-use super::reply::Scope;
+use super::{queue::Batch, reply::Scope, writes::Writes};
 use crate::state_store::{Concurrency, Expected, Prepared, PreparedChange, Ttl};
 
-/// The script; what it takes and answers stands in its head.
-pub(super) const WRITE: &str = include_str!("write.lua");
+/// A script; what it takes and answers stands in its head.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Script {
+    /// What it does.
+    pub(super) text: &'static str,
+    /// Its name in Redis, which is the SHA-1 of its text; a test compares them.
+    pub(super) sha: &'static str,
+}
 
-/// The script's name in Redis, which is the SHA-1 of its text; a test compares them.
-pub(super) const WRITE_SHA: &str = "63149287505bc188c41e1fdf615709ea2af969cf";
+/// Carries out a batch of writes.
+pub(super) const WRITE: Script =
+    Script { text: include_str!("write.lua"), sha: "63149287505bc188c41e1fdf615709ea2af969cf" };
 
-/// The keys and arguments of one call of the script.
-pub(super) fn arguments<'w>(
-    writes: impl ExactSizeIterator<Item = &'w Prepared>,
-    scope: Scope,
-) -> (Vec<Key>, Vec<Value>) {
-    let mut keys = Vec::with_capacity(writes.len());
-    let mut arguments = Vec::with_capacity(writes.len() * 2);
-    for write in writes {
+/// Reads several keys.
+pub(super) const READ: Script =
+    Script { text: include_str!("read.lua"), sha: "dfb6c2f92431a36daad11fbd19ef16aad720c514" };
+
+/// The keys and arguments of one call of [`WRITE`].
+pub(super) fn arguments(batch: &Batch<Writes>) -> (Vec<Key>, Vec<Value>) {
+    let mut keys = Vec::with_capacity(batch.len());
+    let mut arguments = Vec::with_capacity(batch.len() * 2);
+    let writes = batch
+        .pieces()
+        .flat_map(|Writes { writes, scope }| writes.iter().map(|write| (write, *scope)));
+    for (write, scope) in writes {
         keys.push(Key::from(write.key.as_str()));
         match &write.change {
             PreparedChange::Set { value, ttl } => {
@@ -70,15 +81,19 @@ mod tests {
         process::{Command, Stdio},
     };
 
-    use super::{WRITE, WRITE_SHA};
+    use super::{READ, Script, WRITE};
 
-    #[test]
-    fn the_scripts_name_is_the_hash_of_its_text() {
+    fn hash(Script { text, .. }: Script) -> String {
         let mut child =
             Command::new("sha1sum").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(WRITE.as_bytes()).unwrap();
+        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
-        let hash = String::from_utf8(output.stdout).unwrap();
-        assert_eq!(hash.split(' ').next(), Some(WRITE_SHA));
+        String::from_utf8(output.stdout).unwrap().split(' ').next().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_scripts_name_is_the_hash_of_its_text() {
+        assert_eq!(hash(WRITE), WRITE.sha);
+        assert_eq!(hash(READ), READ.sha);
     }
 }

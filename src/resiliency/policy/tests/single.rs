@@ -18,6 +18,10 @@ fn failures_are_told_in_daprs_words() {
         (PolicyError::Operation(Trouble::Down), "connection refused"),
         (PolicyError::TimedOut, "context deadline exceeded"),
         (PolicyError::DeadlineExceeded, "context deadline exceeded"),
+        (
+            PolicyError::NoTimeToRetry(Trouble::Down),
+            "context deadline exceeded: no time left to retry: connection refused",
+        ),
         (PolicyError::CircuitOpen, "circuit breaker is open"),
         (PolicyError::TooManyRequests, "too many requests"),
     ];
@@ -103,7 +107,7 @@ async fn no_pause_begins_that_ends_after_the_deadline() {
     for (deadline, asked) in [(12, vec![0.0, 5.0, 10.0]), (10, vec![0.0, 5.0]), (4, vec![0.0])] {
         let target = Target::down();
         let told = target.run(&policy, &within(deadline * SECOND)).await;
-        assert_eq!(told, Err(PolicyError::DeadlineExceeded));
+        assert_eq!(told, Err(PolicyError::NoTimeToRetry(Trouble::Down)));
         assert_eq!(target.seconds(), asked[asked.len() - 1], "told at once");
         assert_eq!(target.asked.take(), asked);
     }

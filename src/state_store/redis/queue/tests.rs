@@ -2,8 +2,43 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::*;
-use crate::state_store::{Concurrency, Consistency, Expected, StoredKey, Ttl};
+use super::{
+    super::{
+        reply::{Scope, Verdict},
+        writes::{Writes, pieces},
+    },
+    *,
+};
+use crate::state_store::{
+    Concurrency, Consistency, Expected, Prepared, PreparedChange, StoredKey, Ttl,
+};
+
+/// A queue and the pulse of its lane.
+#[derive(Default)]
+struct Lane {
+    queue: Queue<Writes>,
+    pulse: Pulse,
+}
+
+impl Lane {
+    fn write(&self, writes: Vec<Prepared>, scope: Scope) -> Result<Ticket<'_, Writes>, String> {
+        self.queue.push(Writes { writes, scope }, &self.pulse)
+    }
+
+    fn push(&self, name: &str, bytes: usize) -> Ticket<'_, Writes> {
+        self.write(vec![write(name, bytes)], Scope::Single).unwrap()
+    }
+
+    fn transaction(&self, count: usize) -> Ticket<'_, Writes> {
+        self.write(vec![write("t", 1); count], Scope::Transaction).unwrap()
+    }
+
+    fn next_names(&self) -> Vec<String> {
+        let batch = self.queue.take_batch().unwrap_or(Batch(Vec::new()));
+        let writes = batch.pieces().flat_map(|piece| &piece.writes);
+        writes.map(|write| write.key.as_str().to_owned()).collect()
+    }
+}
 
 fn write(name: &str, bytes: usize) -> Prepared {
     Prepared {
@@ -16,107 +51,113 @@ fn write(name: &str, bytes: usize) -> Prepared {
     }
 }
 
-fn names(batch: Option<Batch>) -> Vec<String> {
-    let writes: Vec<_> = match batch {
-        None => Vec::new(),
-        Some(Batch::Writes(writes)) => writes.into_iter().map(|(write, _)| write).collect(),
-        Some(Batch::Transaction { writes, .. }) => writes,
-    };
-    writes.iter().map(|write| write.key.as_str().to_owned()).collect()
-}
-
 #[test]
 fn what_arrived_together_goes_together_and_in_order() {
-    let queue = Queue::default();
-    let _tickets: Vec<_> =
-        ["a", "b", "c"].iter().map(|name| queue.push(write(name, 10)).unwrap()).collect();
-    assert_eq!(names(queue.take_batch()), ["a", "b", "c"]);
-    assert!(queue.take_batch().is_none());
+    let lane = Lane::default();
+    let _tickets: Vec<_> = ["a", "b", "c"].iter().map(|name| lane.push(name, 10)).collect();
+    assert_eq!(lane.next_names(), ["a", "b", "c"]);
+    assert!(lane.queue.take_batch().is_none());
 }
 
 #[test]
 fn batches_are_bounded_in_number_and_bytes() {
-    let queue = Queue::default();
-    let _many: Vec<_> = (0..300).map(|_| queue.push(write("k", 1)).unwrap()).collect();
-    let lengths: Vec<_> = (0..3).map(|_| names(queue.take_batch()).len()).collect();
+    let lane = Lane::default();
+    let _many: Vec<_> = (0..300).map(|_| lane.push("k", 1)).collect();
+    let lengths: Vec<_> = (0..3).map(|_| lane.next_names().len()).collect();
     assert_eq!(lengths, [BATCH_ITEMS, BATCH_ITEMS, 300 - 2 * BATCH_ITEMS]);
 
     let _big: Vec<_> = [("a", 600_000), ("b", 600_000), ("huge", 5 << 20), ("c", 1), ("d", 1)]
         .iter()
-        .map(|&(name, bytes)| queue.push(write(name, bytes)).unwrap())
+        .map(|&(name, bytes)| lane.push(name, bytes))
         .collect();
-    assert_eq!(names(queue.take_batch()), ["a"]);
-    assert_eq!(names(queue.take_batch()), ["b"]);
-    assert_eq!(names(queue.take_batch()), ["huge"]);
-    assert_eq!(names(queue.take_batch()), ["c", "d"]);
+    assert_eq!(lane.next_names(), ["a"]);
+    assert_eq!(lane.next_names(), ["b"]);
+    assert_eq!(lane.next_names(), ["huge"]);
+    assert_eq!(lane.next_names(), ["c", "d"]);
 }
 
 #[test]
-fn a_transaction_goes_alone() {
-    let queue = Queue::default();
-    let _a = queue.push(write("a", 1)).unwrap();
-    let _t = queue.push_transaction(vec![write("t1", 1), write("t2", 1)]).unwrap();
-    let _b = queue.push(write("b", 1)).unwrap();
-    assert_eq!(names(queue.take_batch()), ["a"]);
-    assert_eq!(names(queue.take_batch()), ["t1", "t2"]);
-    assert_eq!(names(queue.take_batch()), ["b"]);
+fn a_transaction_goes_with_others_and_is_never_cut() {
+    let lane = Lane::default();
+    let _a = lane.push("a", 1);
+    let _small = lane.transaction(2);
+    let _b = lane.push("b", 1);
+    let _large = lane.transaction(BATCH_ITEMS - 3);
+    let _huge = lane.transaction(2 * BATCH_ITEMS);
+    let _c = lane.push("c", 1);
+    let batch = lane.queue.take_batch().unwrap();
+    let pieces: Vec<_> = batch.pieces().map(|piece| (piece.scope, piece.items())).collect();
+    let (single, part) = (Scope::Single, Scope::Transaction);
+    assert_eq!(pieces, [(single, 1), (part, 2), (single, 1)]);
+    assert_eq!(lane.next_names().len(), BATCH_ITEMS - 3);
+    assert_eq!(lane.next_names().len(), 2 * BATCH_ITEMS);
+    assert_eq!(lane.next_names(), ["c"]);
+}
+
+#[test]
+fn the_writes_of_one_caller_are_cut_to_what_a_batch_holds() {
+    let lengths = |writes: &[Prepared]| pieces(writes).map(<[_]>::len).collect::<Vec<_>>();
+    assert_eq!(lengths(&[]), [0_usize; 0]);
+    assert_eq!(lengths(&vec![write("k", 1); 300]), [BATCH_ITEMS, BATCH_ITEMS, 44]);
+    let large = [600_000, 600_000, 5 << 20, 1, 1].map(|bytes| write("k", bytes));
+    assert_eq!(lengths(&large), [1, 1, 1, 2]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_leaves_or_waits_too_long_is_taken_out() {
-    let queue = Queue::default();
-    let leaving = queue.push(write("leaving", 1)).unwrap();
-    let late = queue.push(write("late", 1)).unwrap();
-    let stays = queue.push(write("stays", 1)).unwrap();
+    let lane = Lane::default();
+    let leaving = lane.push("leaving", 1);
+    let late = lane.push("late", 1);
+    let stays = lane.push("stays", 1);
     drop(leaving);
     let deadline = Instant::now() + Duration::from_millis(10);
     assert_eq!(late.answer(Some(deadline)).await, Err(Unheard::Withdrawn));
-    assert_eq!(names(queue.take_batch()), ["stays"]);
-    assert!(!queue.pulse().is_suspected(), "nothing was on the wire");
+    assert_eq!(lane.next_names(), ["stays"]);
+    assert!(!lane.pulse.is_suspected(), "nothing was on the wire");
     // The batch above is gone without an answer, as when its connection ends.
     assert_eq!(stays.answer(None).await, Err(Unheard::Lost));
-    assert!(!queue.pulse().is_suspected());
+    assert!(!lane.pulse.is_suspected());
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_leaves_while_on_the_wire_raises_suspicion() {
-    let queue = Queue::default();
-    let leaving = queue.push(write("leaving", 1)).unwrap();
-    let batch = queue.take_batch();
+    let lane = Lane::default();
+    let leaving = lane.push("leaving", 1);
+    let batch = lane.queue.take_batch();
     drop(leaving);
-    assert!(queue.pulse().is_suspected());
-    queue.pulse().beat();
-    assert!(!queue.pulse().is_suspected());
+    assert!(lane.pulse.is_suspected());
+    lane.pulse.beat();
+    assert!(!lane.pulse.is_suspected());
     drop(batch);
 
-    let late = queue.push(write("late", 1)).unwrap();
-    let _batch = queue.take_batch();
+    let late = lane.push("late", 1);
+    let _batch = lane.queue.take_batch();
     let deadline = Instant::now() + Duration::from_millis(10);
     assert_eq!(late.answer(Some(deadline)).await, Err(Unheard::TimedOut));
-    assert!(queue.pulse().is_suspected());
+    assert!(lane.pulse.is_suspected());
 }
 
 #[tokio::test]
 async fn an_answer_that_came_is_no_reason_for_suspicion() {
-    let queue = Queue::default();
-    let answered = queue.push(write("k", 1)).unwrap();
-    let Some(Batch::Writes(mut writes)) = queue.take_batch() else { panic!("no batch") };
-    writes.pop().unwrap().1.send(Verdict::Done).unwrap();
+    let lane = Lane::default();
+    let answered = lane.push("k", 1);
+    let mut batch = lane.queue.take_batch().unwrap();
+    batch.0.pop().unwrap().answer.send(vec![Verdict::Done]).unwrap();
     drop(answered);
-    assert!(!queue.pulse().is_suspected());
+    assert!(!lane.pulse.is_suspected());
 }
 
 #[tokio::test]
 async fn a_shut_queue_answers_all_who_wait_and_takes_no_more() {
-    let queue = Queue::default();
-    let waits = queue.push(write("k", 1)).unwrap();
-    let transaction = queue.push_transaction(vec![write("a", 1), write("b", 1)]).unwrap();
-    queue.shut("gone");
+    let lane = Lane::default();
+    let waits = lane.push("k", 1);
+    let transaction = lane.transaction(2);
+    lane.queue.shut("gone");
     let gone = Verdict::NotSent("gone".to_owned());
-    assert_eq!(waits.answer(None).await, Ok(gone.clone()));
+    assert_eq!(waits.answer(None).await, Ok(vec![gone.clone()]));
     assert_eq!(transaction.answer(None).await, Ok(vec![gone.clone(), gone]));
-    assert_eq!(queue.push(write("k", 1)).unwrap_err(), "gone");
-    assert!(queue.take_batch().is_none());
-    queue.open();
-    assert!(queue.push(write("k", 1)).is_ok());
+    assert_eq!(lane.write(vec![write("k", 1)], Scope::Single).unwrap_err(), "gone");
+    assert!(lane.queue.take_batch().is_none());
+    lane.queue.open();
+    assert!(lane.write(vec![write("k", 1)], Scope::Single).is_ok());
 }

@@ -1,0 +1,109 @@
+//! Writes on their way: what one caller puts in a lane's queue, and what that caller hears.
+
+use tokio::time::Instant;
+
+use super::{
+    connection::Lane,
+    queue::{BATCH_BYTES, BATCH_ITEMS, Piece, Ticket, Unheard},
+    reply::{Scope, TIMED_OUT, Verdict},
+};
+use crate::state_store::{Prepared, PreparedChange, StoreError};
+
+/// Writes of one caller that belong together: they are sent in one piece or not at all.
+#[derive(Debug)]
+pub(super) struct Writes {
+    /// What to write, in this order.
+    pub(super) writes: Vec<Prepared>,
+    /// What they are part of.
+    pub(super) scope: Scope,
+}
+
+impl Piece for Writes {
+    type Answers = Vec<Verdict>;
+
+    fn items(&self) -> usize {
+        self.writes.len()
+    }
+
+    fn bytes(&self) -> usize {
+        self.writes.iter().map(size).sum()
+    }
+
+    fn not_sent(&self, cause: &str) -> Vec<Verdict> {
+        vec![Verdict::NotSent(cause.to_owned()); self.writes.len()]
+    }
+}
+
+/// Writes of one caller that are sent in one piece.
+pub(super) struct Sent<'s> {
+    lane: &'s Lane,
+    writes: &'s [Prepared],
+    scope: Scope,
+    /// Or why they may not wait in the queue.
+    ticket: Result<Ticket<'s, Writes>, String>,
+}
+
+impl<'s> Sent<'s> {
+    /// Puts the writes in the lane's queue; they have to fit a batch, or be a transaction.
+    pub(super) fn new(lane: &'s Lane, writes: &'s [Prepared], scope: Scope) -> Self {
+        let ticket = lane.write(Writes { writes: writes.to_vec(), scope });
+        Self { lane, writes, scope, ticket }
+    }
+
+    /// Writes that could not be sent.
+    pub(super) fn never(lane: &'s Lane, writes: &'s [Prepared], cause: String) -> Self {
+        Self { lane, writes, scope: Scope::Single, ticket: Err(cause) }
+    }
+
+    /// Waits until `deadline` for how they ended: one result per write, in their order.
+    pub(super) async fn hear(
+        self,
+        deadline: Option<Instant>,
+    ) -> impl Iterator<Item = Result<(), StoreError>> {
+        let Self { lane, writes, scope, ticket } = self;
+        let verdicts = match ticket {
+            Ok(ticket) => ticket
+                .answer(deadline)
+                .await
+                .unwrap_or_else(|why| vec![unheard(lane, why); writes.len()]),
+            Err(cause) => vec![Verdict::NotSent(cause); writes.len()],
+        };
+        let told = verdicts.into_iter().zip(writes);
+        told.map(move |(verdict, write)| verdict.into_result(write, scope))
+    }
+}
+
+/// The writes of one caller, cut so that each piece fits a batch.
+pub(super) fn pieces(mut writes: &[Prepared]) -> impl Iterator<Item = &[Prepared]> {
+    std::iter::from_fn(move || {
+        let (mut count, mut bytes) = (0, 0);
+        for write in writes.iter().take(BATCH_ITEMS) {
+            bytes += size(write);
+            if count > 0 && bytes > BATCH_BYTES {
+                break;
+            }
+            count += 1;
+        }
+        let (piece, rest) = writes.split_at(count);
+        writes = rest;
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
+/// About how many bytes of a batch a write takes.
+fn size(write: &Prepared) -> usize {
+    const ARGUMENTS: usize = 64;
+    let value = match &write.change {
+        PreparedChange::Set { value, .. } => value.len(),
+        PreparedChange::Delete => 0,
+    };
+    ARGUMENTS + write.key.as_str().len() + value
+}
+
+fn unheard(lane: &Lane, why: Unheard) -> Verdict {
+    match why {
+        Unheard::Withdrawn => Verdict::NotSent(TIMED_OUT.to_owned()),
+        Unheard::TimedOut => Verdict::Unanswered(TIMED_OUT.to_owned()),
+        Unheard::Lost => Verdict::Unanswered(lane.cause()),
+    }
+}
