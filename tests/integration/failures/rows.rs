@@ -22,7 +22,7 @@ use crate::harness::{
     client::Client,
     eventually,
     redis::Redis,
-    sidecar::{APP_ID, Setup, Sidecar},
+    sidecar::{Setup, Sidecar},
 };
 
 /// How often a policy with retries tries.
@@ -399,7 +399,6 @@ fn for_each<T: Send, U: Send>(
 
 #[test]
 fn every_row_is_produced_for_real() {
-    assert_eq!(APP_ID, "order-processor");
     let rows = TABLE.iter().map(|row| (*row, ())).collect();
     let mut scenes = for_each(rows, |row, ()| {
         scene::of(row.id).unwrap_or_else(|| panic!("nobody knows how to bring {} about", row.id))
