@@ -11,10 +11,10 @@ REQUIREMENTS := tests/apps/python/requirements.txt
 NODE_LOCK := tests/apps/javascript/package-lock.json
 NODE_MODULES := tests/apps/javascript/node_modules
 # What `make bench` needs beside the sidecar.
-BENCH_CRATES := -p outrigger-bench -p outrigger-floors -p outrigger-load
+BENCH_CRATES := -p outrigger-bench -p outrigger-counted -p outrigger-floors -p outrigger-load
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run story test test-deps install-check conformance lint bench bench-docs
+.PHONY: help run story test test-deps install-check conformance lint bench bench-docs bench-engine gates gates-record fuzz
 
 help: ## list what there is to make
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -31,8 +31,7 @@ story: ## the outage story with a real Redis, in about a minute
 	@TARGET_DIR="$(TARGET_DIR)" bash tests/apps/story.sh
 
 test: test-deps ## everything: installs what the tests need and runs them
-	$(CARGO) test --locked
-	$(CARGO) test --locked $(BENCH_CRATES)
+	$(CARGO) test --locked --workspace
 	@bash tests/apps/toolchains.sh
 
 test-deps: redis venv curl node go-apps java-apps ## redis-server, curl, and the SDKs' programs that the tests run
@@ -52,13 +51,42 @@ bench: bench-programs ## speed beside the floors, and beside DAPRD=PATH; QUICK=1
 bench-docs: bench-programs ## the same, and writes the figures and plots into docs/
 	@DAPRD="$(DAPRD)" "$(TARGET_DIR)/dist/outrigger-bench" $(BENCH_FLAGS) --write-docs docs
 
+gates: gates-programs ## what CI holds: instructions, allocations, system calls, memory, size
+	@$(GATES)
+
+gates-record: gates-programs ## records instructions and allocations anew; the commit says why
+	@$(GATES) --record
+
+bench-engine: ## what the engine's parts cost by themselves; PART=breaker for one of them
+	$(CARGO) bench --locked --bench engine -- $(PART)
+
+# The product's own lock file, so that what is fuzzed is what is built.
+SECONDS ?= 60
+FUZZ := $(CARGO) +nightly fuzz
+fuzz: ## SECONDS=60 of each fuzz target, or of TARGET alone; needs rustup, a C++ compiler and time
+	@command -v cargo-fuzz > /dev/null || $(CARGO) install --locked cargo-fuzz
+	@rustup toolchain list | grep -q '^nightly' || rustup toolchain install nightly --profile minimal
+	@python3 tests/fuzz/seeds.py
+	@cp Cargo.lock tests/fuzz/Cargo.lock
+	@for target in $(or $(TARGET),$$($(FUZZ) list --fuzz-dir tests/fuzz)); do \
+		$(FUZZ) run --fuzz-dir tests/fuzz --target-dir "$(TARGET_DIR)/fuzz" "$$target" \
+			-- -max_total_time=$(SECONDS) -timeout=10; \
+	done
+
 lint: ## formatting, clippy, documentation
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --locked --all-targets -- -D warnings
-	$(CARGO) clippy --locked --all-targets $(BENCH_CRATES) -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
 
 BENCH_FLAGS := $(if $(QUICK),--quick) $(if $(ONLY),--only "$(ONLY)") $(if $(ROUNDS),--rounds "$(ROUNDS)")
+
+GATES := "$(TARGET_DIR)/debug/outrigger-bench" --gates benches/gates.json --sidecar "$(TARGET_DIR)/dist/outrigger"
+
+# Only the sidecar has to be what users run.
+.PHONY: gates-programs
+gates-programs: redis valgrind
+	$(CARGO) build --locked --profile dist --bin outrigger
+	$(CARGO) build --locked $(BENCH_CRATES)
 
 # The sidecar is built alone: a crate built beside it could turn on features that users do not get.
 .PHONY: bench-programs
@@ -73,6 +101,15 @@ redis:
 		export DEBIAN_FRONTEND=noninteractive; \
 		$(ROOT) apt-get update -qq; \
 		$(ROOT) apt-get install -y -qq --no-install-recommends redis-server; \
+	}
+
+.PHONY: valgrind
+valgrind:
+	@command -v valgrind > /dev/null || { \
+		command -v apt-get > /dev/null || { echo "install valgrind, please"; exit 1; }; \
+		export DEBIAN_FRONTEND=noninteractive; \
+		$(ROOT) apt-get update -qq; \
+		$(ROOT) apt-get install -y -qq --no-install-recommends valgrind; \
 	}
 
 # The copy of the requirements is made last, so that a half-built environment is built anew.

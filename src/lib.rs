@@ -10,6 +10,7 @@
 //! |---|---|---|
 //! | 6 | `main`, [`cli`], [`commands`] | flags, exit codes |
 //! | 5 | [`sidecar`] | wires everything; start and shutdown order |
+//! | 5 | `fuzzing` | what must hold for any input; not built into the product |
 //! | 4 | [`grpc`], [`http`], [`resources`], [`app_process`] | bytes in, bytes out |
 //! | 3 | [`edge`] | accepting, limits, token, draining |
 //! | 2 | [`api`] | what a request means |
@@ -36,6 +37,8 @@ pub mod call;
 pub mod cli;
 pub mod commands;
 pub mod edge;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod go_text;
 pub mod grpc;
 pub mod http;

@@ -25,15 +25,15 @@ mod component;
 mod configuration;
 mod document;
 mod error;
-mod expand;
+pub(crate) mod expand;
 mod fields;
 mod kinds;
 mod manifest;
 mod report;
 mod resiliency;
-mod resolve;
+pub(crate) mod resolve;
 pub mod run_file;
-mod secrets;
+pub(crate) mod secrets;
 mod store;
 mod yaml;
 

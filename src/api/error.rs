@@ -206,6 +206,7 @@ impl Classify for StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resiliency::fault::Retry;
 
     fn mismatch() -> StoreError {
         StoreError::EtagMismatch("refused".to_owned())

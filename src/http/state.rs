@@ -1,7 +1,7 @@
 //! The state API over HTTP: which request means what to the API, and how its answers are written.
 
 mod answer;
-mod decode;
+pub(crate) mod decode;
 mod loose;
 mod options;
 

@@ -233,7 +233,15 @@ fn in_short(message: &str) -> String {
         return "something is missing at the end".to_owned();
     }
     match found.split_once('\'') {
-        Some((_, token)) => format!("unexpected '{}'", token.trim_end_matches('\'').trim()),
+        Some((_, token)) => {
+            format!("unexpected '{}'", printable(token.trim_end_matches('\'').trim()))
+        }
         None => found.lines().collect::<Vec<_>>().join(" ").to_lowercase(),
     }
+}
+
+/// The text with its control characters escaped.
+fn printable(text: &str) -> String {
+    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
+    text.chars().map(escaped).collect()
 }

@@ -3,7 +3,7 @@
 use crate::{
     edge::access::{Access, ApiName},
     resources::{
-        fields::{Field, Fields, Findings},
+        fields::{Field, Fields, Findings, Text},
         report::Report,
     },
 };
@@ -43,10 +43,11 @@ fn read_list(
     let (mut http, mut grpc) = (Vec::new(), Vec::new());
     for item in list.items(findings) {
         let mut fields = item.fields(findings);
-        let mut text = |name| fields.text(name, findings).map(|found| found.text);
+        let mut text = |name| fields.text(name, findings);
         let (name, version, protocol) = (text("name"), text("version"), text("protocol"));
         fields.finish(findings);
-        let rule = ApiName { name: name.unwrap_or_default(), version: version.unwrap_or_default() };
+        let said = |found: Option<Text>| found.map(|found| found.text).unwrap_or_default();
+        let rule = ApiName { name: said(name), version: said(version) };
         let place = findings.place(item.node.at, item.path);
         if rule.name.is_empty() || rule.version.is_empty() {
             report.refuse_if_strict(
@@ -54,14 +55,13 @@ fn read_list(
                 "a rule without a name or a version means nothing",
             );
         }
-        // daprd takes HTTP in any letters and gRPC in these.
-        match protocol.unwrap_or_default() {
+        let at = protocol.as_ref().map_or(place, |found| found.place.clone());
+        // daprd takes HTTP in any letters and gRPC in these. Others are not shown: a variable may
+        // stand there.
+        match said(protocol) {
             word if word.eq_ignore_ascii_case("http") => http.push(rule),
             word if word == "grpc" => grpc.push(rule),
-            word => report.refuse_if_strict(
-                place,
-                format!("protocol {word:?} means nothing; valid are http and grpc"),
-            ),
+            _ => report.refuse_if_strict(at, "the protocol means nothing; valid are http and grpc"),
         }
     }
     (http, grpc)

@@ -1,6 +1,7 @@
 //! The file that `--config` names: how the sidecar itself behaves.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -122,11 +123,13 @@ fn read_file(
                 .refuse_start(format!("error loading configuration: stat {path}: {reason}"));
         }
     };
-    let mut unset = Vec::new();
-    let text = expand(&text, |name| {
+    let (mut unset, mut variables) = (Vec::new(), BTreeMap::new());
+    let expanded = expand(&text, |name| {
         let value = environment.variable(name);
-        if value.is_none() && !unset.iter().any(|known| known == name) {
-            unset.push(name.to_owned());
+        match &value {
+            Some(value) => drop(variables.insert(name.to_owned(), value.clone())),
+            None if unset.iter().any(|known| known == name) => {}
+            None => unset.push(name.to_owned()),
         }
         value
     });
@@ -136,7 +139,16 @@ fn read_file(
             file.display()
         ));
     }
-    let mut parts = yaml::split_documents(&text).into_iter();
+    let told = report.told();
+    read_text(file, &expanded, configuration, report);
+    // What the file itself says, or its path, is no secret.
+    let is_said = |value: &String| text.contains(value) || file.to_string_lossy().contains(value);
+    variables.retain(|_, value| !value.is_empty() && !is_said(value));
+    report.name_variables(told, &variables);
+}
+
+fn read_text(file: &Path, text: &str, configuration: &mut Configuration, report: &mut Report) {
+    let mut parts = yaml::split_documents(text).into_iter();
     let first = parts.find_map(|(line, part)| yaml::parse(part, line).transpose());
     match first {
         None => {}

@@ -1,5 +1,7 @@
 //! Collects what the loading has to say: what ends the start, and what is only logged.
 
+use std::collections::BTreeMap;
+
 use crate::resources::{
     Strictness,
     error::{Place, Problem},
@@ -30,6 +32,13 @@ pub enum Level {
     Warning,
     /// Something does not work.
     Error,
+}
+
+/// How much was said.
+#[derive(Clone, Copy)]
+pub struct Told {
+    problems: usize,
+    notices: usize,
 }
 
 /// What was said so far.
@@ -78,6 +87,26 @@ impl Report {
         } else {
             for problem in problems {
                 self.warn(problem.to_string());
+            }
+        }
+    }
+
+    /// What was said so far.
+    pub fn told(&self) -> Told {
+        Told { problems: self.problems.len(), notices: self.notices.len() }
+    }
+
+    /// Puts the names of variables where their values were told since: they are not for the log.
+    pub fn name_variables(&mut self, since: Told, variables: &BTreeMap<String, String>) {
+        let mut texts: Vec<&mut String> = Vec::new();
+        for Problem { place, message } in &mut self.problems[since.problems..] {
+            texts.extend(place.as_mut().map(|place| &mut place.field));
+            texts.push(message);
+        }
+        texts.extend(self.notices[since.notices..].iter_mut().map(|notice| &mut notice.text));
+        for text in texts {
+            for (name, value) in variables {
+                *text = text.replace(value, &format!("${name}"));
             }
         }
     }

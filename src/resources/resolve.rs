@@ -200,7 +200,7 @@ impl Sources<'_> {
     }
 
     /// Replaces placeholders in daprd's order.
-    fn fill(&self, text: &str) -> Result<String, NoPodName> {
+    pub fn fill(&self, text: &str) -> Result<String, NoPodName> {
         if !text.contains('{') {
             return Ok(text.to_owned());
         }
@@ -224,6 +224,8 @@ impl Sources<'_> {
     }
 }
 
-struct NoPodName;
+/// A text has the placeholder of the pod's name, and the pod has none.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NoPodName;
 
 const NO_POD_NAME: &str = "{podName} needs the variable POD_NAME, which is empty";

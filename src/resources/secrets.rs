@@ -24,11 +24,14 @@ impl SecretStore {
         let text = fs::read_to_string(path).map_err(|error| {
             format!("the secrets file {} cannot be read: {}", path.display(), reason(&error))
         })?;
-        let not_an_object = || format!("the secrets file {} holds no JSON object", path.display());
-        // The text of a JSON error quotes what it found, which may be a secret.
-        let Ok(Value::Object(top)) = serde_json::from_str(&text) else {
-            return Err(not_an_object());
-        };
+        Self::parse(&text, separator, values)
+            .ok_or_else(|| format!("the secrets file {} holds no JSON object", path.display()))
+    }
+
+    /// Reads the text of such a file; `None` if it is no JSON object. Why it is none is not told:
+    /// the text of a JSON error quotes what it found, which may be a secret.
+    pub fn parse(text: &str, separator: &str, values: Values) -> Option<Self> {
+        let Ok(Value::Object(top)) = serde_json::from_str(text) else { return None };
         let mut secrets: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
         match values {
             Values::One => {
@@ -55,7 +58,7 @@ impl SecretStore {
                 }
             }
         }
-        Ok(Self::File(secrets))
+        Some(Self::File(secrets))
     }
 
     /// The value under a key of a secret. The error names the secret, never a value.

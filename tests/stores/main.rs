@@ -6,6 +6,7 @@
 mod acceptance;
 mod bulk_reads;
 mod contract;
+mod group_commit;
 mod layout;
 mod model;
 mod outage;

@@ -1,6 +1,7 @@
 //! A real redis-server that a test starts, freezes, kills and starts again on the same port.
 
 use std::{
+    collections::BTreeMap,
     net::TcpListener,
     process::{Child, Command, Stdio},
     time::Duration,
@@ -133,9 +134,17 @@ impl View {
 
     /// How often the server carried out a command.
     pub fn calls(&mut self, command: &str) -> u64 {
+        self.all_calls().remove(command).unwrap_or(0)
+    }
+
+    /// How often the server carried out each command, those that scripts called included.
+    pub fn all_calls(&mut self) -> BTreeMap<String, u64> {
         let stats: String = self.ask(&["INFO", "commandstats"]);
-        let prefix = format!("cmdstat_{command}:calls=");
-        let line = stats.lines().find_map(|line| line.strip_prefix(&prefix));
-        line.map_or(0, |line| line.split(',').next().unwrap().parse().unwrap())
+        let lines = stats.lines().filter_map(|line| line.strip_prefix("cmdstat_"));
+        let calls = lines.map(|line| {
+            let (command, figures) = line.split_once(":calls=").unwrap();
+            (command.to_owned(), figures.split(',').next().unwrap().parse().unwrap())
+        });
+        calls.collect()
     }
 }

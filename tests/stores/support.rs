@@ -17,7 +17,12 @@ pub fn store_on(server: &Server) -> RedisStore {
 
 /// A store on this server with these settings more.
 pub fn store_with(server: &Server, metadata: &[(&str, &str)]) -> RedisStore {
-    let host = format!("localhost:{}", server.port);
+    store_at(server.port, metadata)
+}
+
+/// A store on whatever listens on this port.
+pub fn store_at(port: u16, metadata: &[(&str, &str)]) -> RedisStore {
+    let host = format!("localhost:{port}");
     let all = [("redisHost", host.as_str())].into_iter().chain(metadata.iter().copied());
     let all: Vec<_> = all.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let (settings, _) = RedisSettings::parse(&all).unwrap();

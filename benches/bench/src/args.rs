@@ -24,6 +24,15 @@ pub struct Args {
     /// The folder with outrigger, outrigger-floor and outrigger-load; this program's own by default.
     #[arg(long, value_name = "FOLDER")]
     bin_dir: Option<PathBuf>,
+    /// The outrigger to measure, if it is in another folder.
+    #[arg(long, value_name = "FILE")]
+    pub sidecar: Option<PathBuf>,
+    /// Measures nothing but the gates of CI, and holds them against the figures in this file.
+    #[arg(long, value_name = "FILE")]
+    pub gates: Option<PathBuf>,
+    /// Records what was measured in the file of the gates.
+    #[arg(long, requires = "gates")]
+    pub record: bool,
     /// A daprd to compare with; the environment's DAPRD by default.
     #[arg(long, value_name = "FILE")]
     daprd: Option<PathBuf>,

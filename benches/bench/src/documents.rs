@@ -33,9 +33,11 @@ pub fn write(report: &Report, json: &str, docs: &Path) -> anyhow::Result<()> {
 
 /// The tables with where and when they were measured.
 fn tables(report: &Report) -> String {
+    let cautions = report.cautions.iter().map(|caution| format!("**{caution}**\n\n"));
     let notes: String = report.notes().iter().map(|note| format!("{note}\n\n")).collect();
     format!(
-        "Measured on {}; {}.\n\n{}\n{}.\n\n{}\n{}",
+        "{}Measured on {}; {}.\n\n{}\n{}.\n\n{}\n{}",
+        cautions.collect::<String>(),
         report.machine.line(),
         report.pinning,
         report.targets().markdown(),

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// How long an answer may take.
-const LIMIT: Duration = Duration::from_secs(10);
+pub const LIMIT: Duration = Duration::from_secs(10);
 
 /// The status a GET is answered with.
 pub fn status_of(address: SocketAddr, path: &str) -> io::Result<u16> {

@@ -72,21 +72,7 @@ pub struct Lab {
 impl Lab {
     /// Starts Redis, the floors and the sidecars.
     pub fn open(programs: Programs, plan: Plan) -> anyhow::Result<Self> {
-        let cores = Cores::here()?;
-        allow_many_connections()?;
-        let folder = tempfile::tempdir().context("a folder for what runs")?;
-        let redis = Redis::start(&programs.redis, &cores, folder.path())?;
-        let mut lab = Self {
-            plan,
-            programs,
-            cores,
-            redis,
-            series: SeriesSet::default(),
-            curve: Vec::new(),
-            notes: Vec::new(),
-            servers: Vec::new(),
-            folder,
-        };
+        let mut lab = Self::with_redis_alone(programs, plan)?;
         for (name, floor) in [(ECHO, Floor::Echo), (PLAIN, Floor::Plain), (HTTP_ECHO, Floor::Http)]
         {
             let server = lab.start_floor(name, floor, lab.redis.address())?;
@@ -100,6 +86,25 @@ impl Lab {
         }
         lab.prefill()?;
         Ok(lab)
+    }
+
+    /// Starts Redis, and no subject.
+    pub fn with_redis_alone(programs: Programs, plan: Plan) -> anyhow::Result<Self> {
+        let cores = Cores::here()?;
+        allow_many_connections()?;
+        let folder = tempfile::tempdir().context("a folder for what runs")?;
+        let redis = Redis::start(&programs.redis, &cores, folder.path())?;
+        Ok(Self {
+            plan,
+            programs,
+            cores,
+            redis,
+            series: SeriesSet::default(),
+            curve: Vec::new(),
+            notes: Vec::new(),
+            servers: Vec::new(),
+            folder,
+        })
     }
 
     /// Writes the usual keys of every subject.

@@ -9,6 +9,7 @@
 mod args;
 mod commandstats;
 mod documents;
+mod gates;
 mod http_probe;
 mod lab;
 mod load;
@@ -29,7 +30,7 @@ mod subjects;
 mod table;
 mod verdict;
 
-use std::{fs, process::ExitCode, time::Instant};
+use std::{fs, path::Path, process::ExitCode, time::Instant};
 
 use anyhow::Context as _;
 use args::Args;
@@ -53,16 +54,27 @@ fn main() -> ExitCode {
 /// Measures, prints, writes; says whether every target is kept.
 fn run(args: &Args) -> anyhow::Result<bool> {
     args.check()?;
-    let programs = Programs::find(&args.bin_dir()?, args.daprd(), args.redis_server.clone())?;
+    let folder = args.bin_dir()?;
+    let mut programs = Programs::find(&folder, args.daprd(), args.redis_server.clone())?;
+    if let Some(sidecar) = &args.sidecar {
+        programs.outrigger.clone_from(sidecar);
+    }
+    if let Some(file) = &args.gates {
+        let counted = folder.join("outrigger-counted");
+        let lab = Lab::with_redis_alone(programs, args.plan())?;
+        return gates::hold(&lab, &counted, file, args.record);
+    }
     let begin = Instant::now();
     let mut lab = Lab::open(programs, args.plan())?;
     eprintln!("{}", lab.cores);
+    let cautions = cautions(args.quick, &folder);
     let tell = |section: &str| eprintln!("{:4} s  {section}", begin.elapsed().as_secs());
     let sections = sections::measure(&mut lab, |name| args.wants(name), tell)?;
     let machine = Machine::here(lab.redis.version()?);
     let report = Report {
         machine,
         plan: lab.plan,
+        cautions,
         pinning: lab.cores.to_string(),
         remarks: std::mem::take(&mut lab.notes),
         series: std::mem::take(&mut lab.series),
@@ -81,8 +93,26 @@ fn run(args: &Args) -> anyhow::Result<bool> {
     Ok(report.passes())
 }
 
+/// Why the figures are not for publication, if they are not.
+fn cautions(quick: bool, folder: &Path) -> Vec<String> {
+    let mut cautions = Vec::new();
+    if quick {
+        cautions.push("A quick run: whether everything works. Not for publication.".to_owned());
+    }
+    if !folder.ends_with("dist") {
+        cautions.push(format!(
+            "Measured with the programs in {}, which need not be those of the `dist` profile. Not \
+             for publication.",
+            folder.display()
+        ));
+    }
+    cautions
+}
+
 fn print(report: &Report) {
-    println!("\n{}\n{}\n", report.machine.line(), report.pinning);
+    println!("\n{}\n{}", report.machine.line(), report.pinning);
+    report.cautions.iter().for_each(|caution| println!("{caution}"));
+    println!();
     println!("{}", report.runs().text());
     println!("{}", report.targets().text());
     report.notes().iter().for_each(|note| println!("{note}"));

@@ -70,7 +70,7 @@ impl Plan {
             large_calls: 0.05,
             many_keys: 20_000,
             overload: 4.0,
-            traced_calls: 500,
+            traced_calls: 100,
         }
     }
 

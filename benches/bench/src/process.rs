@@ -80,6 +80,21 @@ impl Program {
         }
     }
 
+    /// How many system calls it made that write.
+    pub fn writes(&self) -> anyhow::Result<u64> {
+        let path = format!("/proc/{}/io", self.id());
+        let io = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
+        let count = io.lines().find_map(|line| line.strip_prefix("syscw:"));
+        Ok(count.with_context(|| format!("{path} has no syscw"))?.trim().parse()?)
+    }
+
+    /// Asks it to end, waits until it has, and returns what it printed.
+    pub fn end_and_read(self) -> anyhow::Result<String> {
+        let log = self.log.clone();
+        self.end()?;
+        fs::read_to_string(&log).with_context(|| format!("reading {}", log.display()))
+    }
+
     /// Asks it to end and waits until it has.
     pub fn end(mut self) -> anyhow::Result<()> {
         self.signal(Signal::SIGTERM);

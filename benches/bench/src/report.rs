@@ -20,6 +20,8 @@ pub struct Report {
     pub machine: Machine,
     /// How long.
     pub plan: Plan,
+    /// Why the figures are not for publication, if they are not.
+    pub cautions: Vec<String>,
     /// Who ran on which core.
     pub pinning: String,
     /// What a reader has to know.
@@ -65,9 +67,6 @@ impl Report {
     /// What stands below the tables.
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
-        if self.plan.quick {
-            notes.push("A quick run: whether everything works. Not for publication.".to_owned());
-        }
         if self.series.all().iter().any(is_busy) {
             notes.push(format!(
                 "* The core that measures was more than {:.0} % busy: calls/s and latencies of \

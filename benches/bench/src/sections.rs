@@ -6,7 +6,7 @@ mod cpu;
 mod curve;
 mod group_commit;
 mod http;
-mod instructions;
+pub mod instructions;
 mod latency;
 mod memory;
 mod open_loop;

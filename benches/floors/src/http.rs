@@ -65,17 +65,16 @@ async fn bulk(State(value): State<Bytes>, body: Bytes) -> Result<Response<Body>,
     Ok(([(header::CONTENT_TYPE, "application/json")], answer).into_response())
 }
 
-/// Serves the routes until `end` is there.
+/// Serves routes until `end` is there.
 ///
 /// # Errors
 ///
 /// The listener fails.
 pub async fn serve(
-    value_bytes: usize,
+    router: Router,
     listener: TcpListener,
     end: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let router = router(value_bytes);
     let mut end = std::pin::pin!(end);
     loop {
         let accepted = tokio::select! {

@@ -37,7 +37,7 @@ pub async fn listen(port: u16) -> std::io::Result<(TcpListener, SocketAddr)> {
     Ok((listener, address))
 }
 
-/// Serves the API until `end` is there.
+/// Serves the API until `end` is there; nobody's calls are waited for then.
 ///
 /// # Errors
 ///
@@ -47,15 +47,16 @@ pub async fn serve<D: Dapr>(
     listener: TcpListener,
     end: impl Future<Output = ()>,
 ) -> Result<(), tonic::transport::Error> {
-    tonic::transport::Server::builder()
+    // The server's own setting of `tcp_nodelay` does not count for a listener that is handed in.
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let server = tonic::transport::Server::builder()
         .max_concurrent_streams(MAX_STREAMS)
         .add_service(DaprServer::new(service))
-        .serve_with_incoming_shutdown(
-            // The server's own setting does not count for a listener that is handed in.
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            end,
-        )
-        .await
+        .serve_with_incoming(incoming);
+    tokio::select! {
+        served = server => served,
+        () = end => Ok(()),
+    }
 }
 
 /// What `echo` and `http` answer: a JSON string of this many bytes, quotes included, so that it is

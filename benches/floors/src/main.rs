@@ -93,13 +93,14 @@ async fn run(floor: Floor) -> Result<(), Box<dyn Error>> {
             serve(Echo::new(value.value_bytes), listener, end).await?;
         }
         Floor::Plain { redis, .. } => {
-            let plain = Plain::connect(&redis.ip().to_string(), redis.port()).await?;
+            let connected = Plain::connect(&redis.ip().to_string(), redis.port()).await;
+            let plain = connected.map_err(|error| format!("no Redis at {redis}: {error}"))?;
             ready()?;
             serve(plain, listener, end).await?;
         }
         Floor::Http { value, .. } => {
             ready()?;
-            http::serve(value.value_bytes, listener, end).await?;
+            http::serve(http::router(value.value_bytes), listener, end).await?;
         }
     }
     Ok(())

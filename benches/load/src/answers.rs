@@ -84,3 +84,50 @@ fn occurrences(body: &[u8], value: &[u8]) -> usize {
     }
     count
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fields that have a length, none longer than 127 bytes.
+    fn message(fields: &[(u8, &[u8])]) -> Bytes {
+        let mut message = Vec::new();
+        for (number, bytes) in fields {
+            message.extend([number << 3 | 2, u8::try_from(bytes.len()).expect("short")]);
+            message.extend(*bytes);
+        }
+        message.into()
+    }
+
+    #[test]
+    fn one_value_must_be_whole_and_the_expected_one() {
+        let expected = Expected::Value("xx".into());
+        assert!(expected.is_met_by_message(message(&[(1, b"xx"), (2, b"1")])));
+        assert!(!expected.is_met_by_message(message(&[(1, b"xy"), (2, b"1")])));
+        assert!(!expected.is_met_by_message(message(&[(2, b"xx")])));
+        assert!(!expected.is_met_by_message(message(&[(1, b"xx")]).slice(..3)));
+        assert!(!expected.is_met_by_message(Bytes::new()));
+        assert!(expected.is_met_by_body(b"xx") && !expected.is_met_by_body(b""));
+    }
+
+    #[test]
+    fn many_values_must_be_as_many_as_expected_and_none_an_error() {
+        let expected = Expected::Values("xx".into(), 2);
+        let right = message(&[(1, b"k"), (2, b"xx"), (3, b"1")]);
+        let failed = message(&[(1, b"k"), (2, b"xx"), (4, b"gone")]);
+        assert!(expected.is_met_by_message(message(&[(1, &right), (1, &right)])));
+        assert!(!expected.is_met_by_message(message(&[(1, &right)])));
+        assert!(!expected.is_met_by_message(message(&[(1, &right), (1, &right), (1, &right)])));
+        assert!(!expected.is_met_by_message(message(&[(1, &right), (1, &failed)])));
+        assert!(!expected.is_met_by_message(message(&[(1, &right), (1, b"")])));
+        assert!(expected.is_met_by_body(b"[{\"data\":xx},{\"data\":xx}]"));
+        assert!(!expected.is_met_by_body(b"[{\"data\":xx},{\"data\":xy}]"));
+    }
+
+    #[test]
+    fn nothing_must_be_nothing() {
+        assert!(Expected::Nothing.is_met_by_message(Bytes::new()));
+        assert!(!Expected::Nothing.is_met_by_message(message(&[(1, b"x")])));
+        assert!(!Expected::Nothing.is_met_by_body(b"x"));
+    }
+}

@@ -4,6 +4,11 @@ use std::{net::SocketAddr, str::FromStr, time::Duration};
 
 use clap::{Parser, ValueEnum};
 
+/// Unless said.
+const IN_FLIGHT: u32 = 64;
+/// Unless said, for gRPC.
+const CONNECTIONS: usize = 4;
+
 /// Calls the state API as often as asked and says in JSON what each call took.
 #[derive(Debug, Parser)]
 #[command(name = "outrigger-load", version)]
@@ -30,7 +35,7 @@ pub struct Args {
     #[arg(long, value_name = "CALLS_PER_SECOND", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub rate: Option<u32>,
     /// How long calls are counted.
-    #[arg(long, default_value = "5", value_parser = seconds)]
+    #[arg(long, default_value = "5", value_parser = some_seconds)]
     pub seconds: Duration,
     /// How long calls are made before they count.
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
@@ -110,17 +115,20 @@ impl FromStr for Watch {
 }
 
 impl Args {
-    /// How many calls may be in flight in a closed loop.
+    /// How many calls are in flight in a closed loop.
     pub fn in_flight(&self) -> usize {
-        self.in_flight.unwrap_or(64) as usize
+        let unsaid = match (self.protocol, self.connections) {
+            (Protocol::Http, Some(connections)) => connections,
+            _ => IN_FLIGHT,
+        };
+        self.in_flight.unwrap_or(unsaid) as usize
     }
 
     /// How many connections carry calls.
     pub fn connections(&self) -> usize {
         let unsaid = match self.protocol {
-            Protocol::Http if self.rate.is_none() => self.in_flight(),
-            Protocol::Http => 64,
-            Protocol::Grpc => 4,
+            Protocol::Http => self.in_flight(),
+            Protocol::Grpc => CONNECTIONS,
         };
         self.connections.map_or(unsaid, |connections| connections as usize)
     }
@@ -181,4 +189,11 @@ fn plain(text: &str) -> Result<String, String> {
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds")?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+fn some_seconds(text: &str) -> Result<Duration, String> {
+    match seconds(text)? {
+        Duration::ZERO => Err("expected more than no time".to_owned()),
+        time => Ok(time),
+    }
 }

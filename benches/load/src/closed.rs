@@ -65,15 +65,17 @@ pub async fn run(
         let mut callers = JoinSet::new();
         for caller in 0..args.in_flight() {
             let line = Arc::clone(&lines[caller % lines.len()]);
-            callers.spawn(call(line, Arc::clone(messages), Arc::clone(round)));
+            let random = fastrand::Rng::with_seed(caller as u64);
+            callers.spawn(call(line, Arc::clone(messages), Arc::clone(round), random));
         }
         callers
     };
-    // Without a warm-up no call is made that does not count.
-    let only_counted = args.calls.is_some() && args.warm_up.is_zero();
-    let round = Round::new(if only_counted { 0 } else { u64::MAX }, false);
-    let mut callers = start(&round);
-    sleep(args.warm_up).await;
+    let round = Round::new(u64::MAX, false);
+    let mut callers = JoinSet::new();
+    if args.calls.is_none() || !args.warm_up.is_zero() {
+        callers = start(&round);
+        sleep(args.warm_up).await;
+    }
     if let Some(calls) = args.calls {
         // Nothing of the warm-up may run into what is counted.
         round.tickets.store(0, Ordering::Relaxed);
@@ -100,8 +102,12 @@ fn finish(
     end(std::mem::replace(&mut tally, Tally::new()))
 }
 
-async fn call(line: Arc<Line>, messages: Arc<Messages>, round: Arc<Round>) {
-    let mut random = fastrand::Rng::new();
+async fn call(
+    line: Arc<Line>,
+    messages: Arc<Messages>,
+    round: Arc<Round>,
+    mut random: fastrand::Rng,
+) {
     let mut start = Instant::now();
     while round.takes_ticket() {
         let result = line.call(&messages, messages.any_request(&mut random)).await;

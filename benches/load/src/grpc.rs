@@ -1,24 +1,29 @@
 //! gRPC on h2 itself: every layer above it would be paid for each call.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use h2::{Ping, RecvStream, client};
-use http::{HeaderMap, Uri, header, uri::Scheme};
-use tokio::net::TcpStream;
+use http::HeaderMap;
+use tokio::{net::TcpStream, time::timeout};
 
 use crate::{
     failure::Failure,
-    line::Server,
-    messages::{Messages, Request},
+    messages::{Expected, Request},
 };
 
 /// Wide enough that no answer ever waits for the client.
 const WINDOW: u32 = 1 << 26;
 
+/// How long a server may take to answer a new connection.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// A byte that says whether the message is compressed, and its length.
 const FRAME: usize = 5;
 
 /// Starts calls on one connection.
@@ -51,22 +56,19 @@ pub async fn open(stream: TcpStream) -> Result<Sender, Failure> {
         let _ = connection.await;
         lives.store(false, Ordering::Relaxed);
     });
-    pings.ping(Ping::opaque()).await.map_err(|_| Failure::NotConnected)?;
+    let pong = timeout(PATIENCE, pings.ping(Ping::opaque())).await;
+    pong.map_err(|_| Failure::NotConnected)?.map_err(|_| Failure::NotConnected)?;
     Ok(Sender { h2, open })
 }
 
 /// Makes one call and judges its answer.
-pub async fn call(
-    sender: Sender,
-    messages: &Messages,
-    server: &Server,
-    request: Request,
-) -> Result<(), Failure> {
-    let head = head(messages, server, request.path);
+pub async fn call(sender: Sender, expected: &Expected, request: Request) -> Result<(), Failure> {
     let broken = |_: h2::Error| Failure::BrokenOff;
+    let (head, message) = request.into_parts();
     let mut h2 = sender.h2.ready().await.map_err(broken)?;
-    let (answer, mut body) = h2.send_request(head, false).map_err(broken)?;
-    body.send_data(request.body, true).map_err(broken)?;
+    let (answer, mut body) =
+        h2.send_request(http::Request::from_parts(head, ()), false).map_err(broken)?;
+    body.send_data(message, true).map_err(broken)?;
     let (head, mut body) = answer.await.map_err(broken)?.into_parts();
     if head.status != http::StatusCode::OK {
         return Err(Failure::Http(head.status.as_u16()));
@@ -77,26 +79,7 @@ pub async fn call(
         Some(_) => head.headers,
         None => body.trailers().await.map_err(broken)?.unwrap_or_default(),
     };
-    judge(messages, &status, message)
-}
-
-fn head(messages: &Messages, server: &Server, path: Bytes) -> http::Request<()> {
-    let path = http::uri::PathAndQuery::from_maybe_shared(path)
-        .expect("invariant: a method's name is a path");
-    let uri = Uri::builder()
-        .scheme(Scheme::HTTP)
-        .authority(server.authority.clone())
-        .path_and_query(path)
-        .build()
-        .expect("invariant: all three parts are there");
-    let mut head = http::Request::new(());
-    *head.method_mut() = messages.method.clone();
-    *head.uri_mut() = uri;
-    let headers = head.headers_mut();
-    headers.insert(header::TE, http::HeaderValue::from_static("trailers"));
-    headers.insert(header::CONTENT_TYPE, http::HeaderValue::from_static("application/grpc"));
-    headers.insert(header::USER_AGENT, http::HeaderValue::from_static("outrigger-load"));
-    head
+    judge(expected, &status, message)
 }
 
 /// The body as a whole, copied only if it came in pieces.
@@ -116,7 +99,7 @@ async fn read(body: &mut RecvStream) -> Result<Bytes, h2::Error> {
     Ok(if pieces.is_empty() { whole } else { pieces.freeze() })
 }
 
-fn judge(messages: &Messages, status: &HeaderMap, mut frame: Bytes) -> Result<(), Failure> {
+fn judge(expected: &Expected, status: &HeaderMap, mut frame: Bytes) -> Result<(), Failure> {
     let code = status.get("grpc-status").and_then(|code| code.to_str().ok()?.parse().ok());
     match code {
         Some(0) => {}
@@ -126,5 +109,5 @@ fn judge(messages: &Messages, status: &HeaderMap, mut frame: Bytes) -> Result<()
     if frame.len() < FRAME || frame.get_u8() != 0 || frame.get_u32() as usize != frame.len() {
         return Err(Failure::WrongContent);
     }
-    if messages.expected.is_met_by_message(frame) { Ok(()) } else { Err(Failure::WrongContent) }
+    if expected.is_met_by_message(frame) { Ok(()) } else { Err(Failure::WrongContent) }
 }

@@ -1,7 +1,7 @@
 //! HTTP/1.1 on one kept connection.
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderValue, StatusCode, Uri, header};
+use http::StatusCode;
 use http_body_util::{BodyExt as _, Full};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
@@ -9,8 +9,7 @@ use tokio::net::TcpStream;
 
 use crate::{
     failure::Failure,
-    line::Server,
-    messages::{Expected, Messages, Request},
+    messages::{Expected, Request},
 };
 
 /// Sends one request after another.
@@ -27,37 +26,22 @@ pub async fn open(stream: TcpStream) -> Result<Sender, Failure> {
 /// Makes one call and judges its answer.
 pub async fn call(
     sender: &mut Sender,
-    messages: &Messages,
-    server: &Server,
+    expected: &Expected,
     request: Request,
 ) -> Result<(), Failure> {
     let broken = |_: hyper::Error| Failure::BrokenOff;
     sender.ready().await.map_err(broken)?;
-    let answer = sender.send_request(whole(messages, server, request)).await.map_err(broken)?;
+    let answer = sender.send_request(request.map(Full::new)).await.map_err(broken)?;
     let status = answer.status();
     let body = read(answer.into_body()).await.map_err(broken)?;
-    let right = match messages.expected {
+    let right = match expected {
         Expected::Nothing => StatusCode::NO_CONTENT,
         _ => StatusCode::OK,
     };
     if status != right {
         return Err(Failure::Http(status.as_u16()));
     }
-    if messages.expected.is_met_by_body(&body) { Ok(()) } else { Err(Failure::WrongContent) }
-}
-
-fn whole(messages: &Messages, server: &Server, request: Request) -> http::Request<Full<Bytes>> {
-    let has_body = !request.body.is_empty();
-    let mut whole = http::Request::new(Full::new(request.body));
-    *whole.method_mut() = messages.method.clone();
-    *whole.uri_mut() =
-        Uri::from_maybe_shared(request.path).expect("invariant: a plain name is a path");
-    let headers = whole.headers_mut();
-    headers.insert(header::HOST, server.host.clone());
-    if has_body {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    }
-    whole
+    if expected.is_met_by_body(&body) { Ok(()) } else { Err(Failure::WrongContent) }
 }
 
 /// The body as a whole, copied only if it came in pieces.

@@ -2,7 +2,6 @@
 
 use std::{net::SocketAddr, sync::Mutex, time::Duration};
 
-use http::{HeaderValue, uri::Authority};
 use tokio::{net::TcpStream, time::Instant};
 
 use crate::{
@@ -15,32 +14,10 @@ use crate::{
 /// How long nobody tries to connect after a try failed.
 const BACK_OFF: Duration = Duration::from_millis(20);
 
-/// A server's address in the shapes that calls need.
-#[derive(Clone, Debug)]
-pub struct Server {
-    address: SocketAddr,
-    /// For the URL.
-    pub authority: Authority,
-    /// For the head.
-    pub host: HeaderValue,
-}
-
-impl Server {
-    /// Makes the shapes once.
-    pub fn new(address: SocketAddr) -> Self {
-        let text = address.to_string();
-        Self {
-            address,
-            authority: text.parse().expect("invariant: an address is an authority"),
-            host: text.parse().expect("invariant: an address is a host"),
-        }
-    }
-}
-
 /// One connection.
 #[derive(Debug)]
 pub struct Line {
-    server: Server,
+    address: SocketAddr,
     state: State,
     /// When the next try to connect may be made.
     retry_at: Mutex<Instant>,
@@ -56,12 +33,12 @@ enum State {
 
 impl Line {
     /// A line that is not connected yet.
-    pub fn new(protocol: Protocol, server: Server) -> Self {
+    pub fn new(protocol: Protocol, address: SocketAddr) -> Self {
         let state = match protocol {
             Protocol::Grpc => State::Grpc(tokio::sync::Mutex::new(None)),
             Protocol::Http => State::Http(tokio::sync::Mutex::new(None)),
         };
-        Self { server, state, retry_at: Mutex::new(Instant::now()) }
+        Self { address, state, retry_at: Mutex::new(Instant::now()) }
     }
 
     /// Connects, so that no call has to.
@@ -82,7 +59,7 @@ impl Line {
         match &self.state {
             State::Grpc(state) => {
                 let sender = self.grpc_sender(state).await?;
-                grpc::call(sender, messages, &self.server, request).await
+                grpc::call(sender, &messages.expected, request).await
             }
             State::Http(state) => {
                 let mut state = state.lock().await;
@@ -90,7 +67,7 @@ impl Line {
                     Some(sender) => state.insert(sender),
                     None => state.insert(http1::open(self.stream().await?).await?),
                 };
-                let called = http1::call(sender, messages, &self.server, request).await;
+                let called = http1::call(sender, &messages.expected, request).await;
                 if called == Err(Failure::BrokenOff) {
                     *state = None;
                 }
@@ -117,7 +94,7 @@ impl Line {
         if Instant::now() < *self.retry_at.lock().expect("invariant: nobody panics with it") {
             return Err(Failure::NotConnected);
         }
-        let stream = TcpStream::connect(self.server.address).await;
+        let stream = TcpStream::connect(self.address).await;
         match stream.and_then(|stream| stream.set_nodelay(true).map(|()| stream)) {
             Ok(stream) => Ok(stream),
             Err(_) => {

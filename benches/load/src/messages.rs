@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use bytes::{BufMut as _, Bytes};
-use http::Method;
+use http::{Method, Uri, header};
 use prost::Message;
 
 use crate::{
@@ -36,8 +36,8 @@ use proto::{
 /// How one kind of call is made and judged.
 #[derive(Debug)]
 pub struct Messages {
-    /// The HTTP method; gRPC has only POST.
-    pub method: Method,
+    /// The head of every request, but for the path if keys stand in it.
+    head: http::Request<()>,
     path: Template,
     body: Template,
     keys: u32,
@@ -56,14 +56,8 @@ pub enum Expected {
     Values(Bytes, usize),
 }
 
-/// One call's request.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// The path, which the URL or the gRPC method is.
-    pub path: Bytes,
-    /// The body as it goes onto the wire, gRPC's frame included.
-    pub body: Bytes,
-}
+/// One call's request: the head, and the body as it goes onto the wire, gRPC's frame included.
+pub type Request = http::Request<Bytes>;
 
 impl Messages {
     /// The messages of `operation`, with `items` items if it has many.
@@ -84,19 +78,44 @@ impl Messages {
             Operation::BulkGet => Expected::Values(value, items as usize),
             _ => Expected::Nothing,
         };
+        let mut head = head(args, &path, !body.is_empty());
+        *head.method_mut() = method;
         let (path, body) = (Template::new(path.into_bytes()), Template::new(body));
-        Self { method, path, body, keys: args.keys, expected }
+        Self { head, path, body, keys: args.keys, expected }
     }
 
     /// The request for the keys from this number on.
     pub fn request(&self, first: u32) -> Request {
-        Request { path: self.path.fill(first, self.keys), body: self.body.fill(first, self.keys) }
+        let mut head = self.head.clone();
+        if self.path.has_places() {
+            *head.uri_mut() = Uri::from_maybe_shared(self.path.fill(first, self.keys))
+                .expect("invariant: plain names make a path");
+        }
+        head.map(|()| self.body.fill(first, self.keys))
     }
 
     /// The request for keys chosen by chance.
     pub fn any_request(&self, random: &mut fastrand::Rng) -> Request {
         self.request(random.u32(..self.keys))
     }
+}
+
+/// What stands at the head of every request.
+fn head(args: &Args, path: &str, has_body: bool) -> http::Request<()> {
+    let address = args.address.to_string();
+    let mut head = http::Request::builder().header(header::USER_AGENT, "outrigger-load");
+    head = match args.protocol {
+        Protocol::Grpc => head
+            .uri(format!("http://{address}{path}"))
+            .header(header::TE, "trailers")
+            .header(header::CONTENT_TYPE, "application/grpc"),
+        Protocol::Http if has_body => head
+            .uri(path)
+            .header(header::HOST, address)
+            .header(header::CONTENT_TYPE, "application/json"),
+        Protocol::Http => head.uri(path).header(header::HOST, address),
+    };
+    head.body(()).expect("invariant: addresses and plain names are right in a head")
 }
 
 /// A JSON string of this many bytes, quotes included: a value for both protocols.
@@ -191,5 +210,60 @@ fn http(
             let body = format!("{{\"operations\":{}}}", list(&operation, items));
             (Method::POST, "/transaction".to_owned(), body)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    fn message<M: Message + Default>(operation: Operation, first: u32) -> (String, M) {
+        let words = "load --address 127.0.0.1:1 --store s --keys 12 --value-bytes 4 --ttl 9";
+        let args = Args::parse_from(words.split(' '));
+        let request = Messages::new(&args, operation, 3).request(first);
+        let (frame, message) = request.body().split_at(5);
+        assert_eq!(frame[0], 0);
+        assert_eq!(frame[1..], u32::try_from(message.len()).expect("short").to_be_bytes());
+        (request.uri().path().to_owned(), M::decode(message).expect("a message"))
+    }
+
+    fn saved(number: u32) -> StateItem {
+        StateItem {
+            key: format!("load-{number:09}"),
+            value: "\"xx\"".into(),
+            metadata: [("ttlInSeconds".to_owned(), "9".to_owned())].into(),
+            ..StateItem::default()
+        }
+    }
+
+    #[test]
+    fn a_call_for_one_key_names_the_store_and_the_key() {
+        let (path, get) = message::<GetStateRequest>(Operation::Get, 7);
+        assert_eq!(path, "/dapr.proto.runtime.v1.Dapr/GetState");
+        assert_eq!((&*get.store_name, &*get.key), ("s", "load-000000007"));
+        let (path, save) = message::<SaveStateRequest>(Operation::Save, 7);
+        assert_eq!(path, "/dapr.proto.runtime.v1.Dapr/SaveState");
+        assert_eq!((&*save.store_name, save.states), ("s", vec![saved(7)]));
+        let (path, delete) = message::<DeleteStateRequest>(Operation::Delete, 7);
+        assert_eq!(path, "/dapr.proto.runtime.v1.Dapr/DeleteState");
+        assert_eq!((&*delete.store_name, &*delete.key), ("s", "load-000000007"));
+    }
+
+    #[test]
+    fn a_call_for_many_keys_names_those_that_follow_and_begins_again_after_the_last() {
+        let (_, save) = message::<SaveStateRequest>(Operation::BulkSave, 10);
+        assert_eq!(save.states, [10, 11, 0].map(saved));
+        let (path, get) = message::<GetBulkStateRequest>(Operation::BulkGet, 0);
+        assert_eq!(path, "/dapr.proto.runtime.v1.Dapr/GetBulkState");
+        assert_eq!(get.keys, [0, 1, 2].map(|number| saved(number).key));
+        let (path, transaction) =
+            message::<ExecuteStateTransactionRequest>(Operation::Transaction, 11);
+        assert_eq!(path, "/dapr.proto.runtime.v1.Dapr/ExecuteStateTransaction");
+        let operations = transaction.operations.into_iter();
+        let upserts: Vec<_> =
+            operations.map(|it| (it.operation_type, it.request.expect("an item"))).collect();
+        assert_eq!(upserts, [11, 0, 1].map(|number| ("upsert".to_owned(), saved(number))));
     }
 }

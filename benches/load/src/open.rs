@@ -114,7 +114,7 @@ pub async fn run(
         lines,
         messages,
         timer,
-        random: fastrand::Rng::new(),
+        random: fastrand::Rng::with_seed(0),
         started: JoinSet::new(),
     };
     let schedule = Schedule { start: Instant::now(), rate: u64::from(rate) };

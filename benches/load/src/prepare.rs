@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use crate::{
     args::{Args, Operation, Protocol},
     failure::Failure,
-    line::{Line, Server},
+    line::Line,
     messages::Messages,
 };
 
@@ -22,17 +22,22 @@ const WRITERS: usize = 8;
 
 /// Connects, or says why not.
 pub async fn connect(args: &Args, line: &Line) -> Result<(), String> {
-    line.connect().await.map_err(|_| format!("nothing can be reached at {}", args.address))
+    let spoken = match args.protocol {
+        Protocol::Grpc => "gRPC",
+        Protocol::Http => "HTTP",
+    };
+    let failed = |_| format!("nothing that speaks {spoken} answers at {}", args.address);
+    line.connect().await.map_err(failed)
 }
 
 /// Saves every key.
-pub async fn prefill(args: &Args, server: &Server) -> Result<(), String> {
+pub async fn prefill(args: &Args) -> Result<(), String> {
     let items = (BULK_BYTES / args.value_bytes).clamp(1, BULK_ITEMS).min(args.keys);
     let messages = Arc::new(Messages::new(args, Operation::BulkSave, items));
     let next = Arc::new(AtomicU32::new(0));
     let mut writers = JoinSet::new();
     for _ in 0..WRITERS {
-        let line = Line::new(args.protocol, server.clone());
+        let line = Line::new(args.protocol, args.address);
         connect(args, &line).await?;
         let (messages, next, keys) = (Arc::clone(&messages), Arc::clone(&next), args.keys);
         writers.spawn(async move {
@@ -56,11 +61,11 @@ pub async fn prefill(args: &Args, server: &Server) -> Result<(), String> {
 
 /// Opens the connections that carry no call. Over HTTP each has carried one, whatever the answer:
 /// before its first request a connection is not yet idle.
-pub async fn idle_connections(args: &Args, server: &Server) -> Result<Vec<Line>, String> {
+pub async fn idle_connections(args: &Args) -> Result<Vec<Line>, String> {
     let messages = Messages::new(args, Operation::Get, 1);
     let mut lines = Vec::new();
     for opened in 0..args.idle_connections {
-        let line = Line::new(args.protocol, server.clone());
+        let line = Line::new(args.protocol, args.address);
         let failed = |_| format!("--idle-connections: {opened} were opened, and no more");
         line.connect().await.map_err(failed)?;
         if args.protocol == Protocol::Http {

@@ -11,7 +11,7 @@ pub const PLACE: &str = "~~~~~~~~~";
 /// An encoded request with places for the numbers of its keys.
 #[derive(Debug)]
 pub struct Template {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     places: Vec<usize>,
 }
 
@@ -27,12 +27,20 @@ impl Template {
                 at += 1;
             }
         }
-        Self { bytes, places }
+        Self { bytes: bytes.into(), places }
+    }
+
+    /// Whether there is a number to write at all.
+    pub fn has_places(&self) -> bool {
+        !self.places.is_empty()
     }
 
     /// The request for the keys that follow `first`, wrapping around at `keys`.
     pub fn fill(&self, first: u32, keys: u32) -> Bytes {
-        let mut bytes = self.bytes.clone();
+        if !self.has_places() {
+            return self.bytes.clone();
+        }
+        let mut bytes = self.bytes.to_vec();
         let mut number = first;
         for &place in &self.places {
             write_number(&mut bytes[place..place + DIGITS], number);

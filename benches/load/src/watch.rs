@@ -27,6 +27,7 @@ pub struct Watched {
     rss_before: u64,
     peak: Arc<AtomicU64>,
     cpu: Cpu,
+    writes: Option<u64>,
 }
 
 /// What a process took while calls were counted.
@@ -37,6 +38,8 @@ pub struct Usage {
     rss_bytes_before: u64,
     rss_bytes_peak: u64,
     rss_bytes_after: u64,
+    /// Calls of `write` and its relatives, without `send`; none where the kernel does not tell.
+    syscw_per_call: Option<f64>,
 }
 
 /// CPU time up to now.
@@ -57,13 +60,15 @@ impl Watched {
             pid: watch.pid,
             rss_before: resident(watch.pid).map_err(failed)?,
             peak: Arc::default(),
-            cpu: Cpu::of(watch.pid).map_err(failed)?,
+            cpu: Cpu::default(),
+            writes: None,
         })
     }
 
     /// Counting begins.
     pub fn begin(&mut self) -> Result<(), String> {
         self.cpu = Cpu::of(self.pid).map_err(|error| self.gone(&error))?;
+        self.writes = writes(self.pid);
         Ok(())
     }
 
@@ -83,13 +88,16 @@ impl Watched {
     pub fn end(&self, calls: u64, seconds: f64) -> Result<(String, Usage), String> {
         let cpu = Cpu::of(self.pid).map_err(|error| self.gone(&error))?;
         let used = cpu.nanos_since(&self.cpu) as f64 / 1000.0;
+        let per_call = |amount: f64| (amount / calls.max(1) as f64 * 1000.0).round() / 1000.0;
+        let wrote = self.writes.zip(writes(self.pid)).map(|(before, now)| now - before);
         let after = resident(self.pid).map_err(|error| self.gone(&error))?;
         let usage = Usage {
-            cpu_us_per_call: (used / calls.max(1) as f64 * 1000.0).round() / 1000.0,
+            cpu_us_per_call: per_call(used),
             cpu_fraction: (used / seconds / 1000.0).round() / 1000.0,
             rss_bytes_before: self.rss_before,
             rss_bytes_peak: self.peak.load(Ordering::Relaxed).max(after),
             rss_bytes_after: after,
+            syscw_per_call: wrote.map(|calls| per_call(calls as f64)),
         };
         Ok((self.name.clone(), usage))
     }
@@ -130,10 +138,18 @@ impl Cpu {
     }
 }
 
+/// The number that a line of a file in `/proc` begins with `name` for.
+fn number(file: &str, pid: u32, name: &str) -> io::Result<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/{file}"))?;
+    let word = text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next());
+    // What has ended and is not yet waited for has no memory to tell of.
+    word.and_then(|word| word.parse().ok()).ok_or_else(|| io::Error::other("it has ended"))
+}
+
 fn resident(pid: u32) -> io::Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let kilobytes = status.lines().find_map(|line| {
-        line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok()
-    });
-    Ok(kilobytes.unwrap_or(0) * 1024)
+    Ok(number("status", pid, "VmRSS:")? * 1024)
+}
+
+fn writes(pid: u32) -> Option<u64> {
+    number("io", pid, "syscw:").ok()
 }

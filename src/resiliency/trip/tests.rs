@@ -157,6 +157,10 @@ fn what_is_no_rule_is_refused_in_one_line() {
             r#"trip rule "requests >\n) 1" has a syntax error at line 2, column 1: unexpected ')'"#,
         ),
         (
+            "requests > \u{7f}",
+            r#"trip rule "requests > \u{7f}" has a syntax error at line 1, column 12: unexpected '\u{7f}'"#,
+        ),
+        (
             "requests > 99999999999999999999",
             r#"trip rule "requests > 99999999999999999999" has a syntax error at line 1, column 12: invalid int literal"#,
         ),

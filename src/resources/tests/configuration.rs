@@ -155,16 +155,28 @@ spec:
     - {name: state, protocol: http}
     - {name: state, version: v1, protocol: http, protocl: grpc}
 "]);
-    insta::assert_snapshot!(case.strict(), @r#"
-    refused config0.yaml:4:7: spec.api.denied[0]: protocol "GRPC" means nothing; valid are http and grpc
+    insta::assert_snapshot!(case.strict(), @"
+    refused config0.yaml:4:44: spec.api.denied[0].protocol: the protocol means nothing; valid are http and grpc
     refused config0.yaml:5:7: spec.api.denied[1]: a rule without a name or a version means nothing
-    "#);
+    ");
     insta::assert_snapshot!(case.lenient(), @r#"
     store statestore (state.redis/v1)
-    warning config0.yaml:4:7: spec.api.denied[0]: protocol "GRPC" means nothing; valid are http and grpc
+    warning config0.yaml:4:44: spec.api.denied[0].protocol: the protocol means nothing; valid are http and grpc
     warning config0.yaml:5:7: spec.api.denied[1]: a rule without a name or a version means nothing
     warning config0.yaml:6:50: spec.api.denied[2].protocl: unknown field; valid are name, version and protocol; did you mean "protocol"?
     "#);
+}
+
+#[test]
+fn no_variable_that_stands_in_a_configuration_is_told() {
+    let text =
+        "spec:\n  $S: 1\n  api:\n    allowed:\n    - {name: $S, version: $S, protocol: $S}\n";
+    let case = of(&[text]).variable("S", "hunter2");
+    for (said, place) in [(case.strict(), "[0].protocol: "), (case.lenient(), "spec.$S: unknown")] {
+        assert!(said.contains(place) && !said.contains("hunter2"), "{said}");
+    }
+    // A value that the file itself says is no secret.
+    assert!(case.variable("S", "version").lenient().contains("spec.version: unknown field"));
 }
 
 #[test]

@@ -9,7 +9,7 @@ const ROWS: &[&[&str]] = &[
     &["main"],
     &["commands"],
     &["cli"],
-    &["sidecar"],
+    &["sidecar", "fuzzing"],
     &["grpc", "http", "resources", "app_process"],
     &["edge"],
     &["api"],

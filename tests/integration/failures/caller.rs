@@ -56,7 +56,7 @@ impl Asks {
                 .map(|ttl| ("ttlInSeconds".to_owned(), ttl.to_owned()))
                 .into_iter()
                 .collect(),
-            options: self.strong.then(|| StateOptions { consistency: 2, concurrency: 0 }),
+            options: self.strong.then_some(StateOptions { consistency: 2, concurrency: 0 }),
         };
         SaveStateRequest { store_name: store.to_owned(), states: vec![item] }
     }

@@ -192,7 +192,11 @@ fn of_redis(id: &str) -> Option<Scene> {
             .breaks(|servers, key| tell(&servers[0], &["LPUSH", &stored(key), "0"])),
         "BUSY" => Scene::redis(&["--busy-reply-threshold", "1"])
             .breaks(|servers, _| keep_busy(&servers[0]))
-            .repairs(|redis| tell(redis, &["SCRIPT", "KILL"])),
+            .repairs(|redis| {
+                tell(redis, &["SCRIPT", "KILL"]);
+                // It ends when it next looks.
+                eventually("the script has ended", || !is_busy(redis));
+            }),
         "MASTERDOWN" => {
             Scene::redis(&["--replica-serve-stale-data", "no", "--replica-read-only", "no"])
                 .breaks(|servers, _| tell(&servers[0], &["REPLICAOF", "127.0.0.1", "1"]))
@@ -345,19 +349,21 @@ fn start(redis: &Redis, words: &[&str]) {
     thread::spawn(move || drop(command.exec(&mut connection)));
 }
 
-fn keep_busy(redis: &Redis) {
+fn is_busy(redis: &Redis) -> bool {
     let url = format!("redis://:{}@127.0.0.1:{}/", canary::PASSWORD, redis.port);
     let client = redis::Client::open(url).expect("an address");
-    let ping = || -> redis::RedisResult<String> {
-        let wait = Duration::from_secs(5);
-        redis::cmd("PING").query(&mut client.get_connection_with_timeout(wait)?)
-    };
-    if ping().is_ok() {
+    let wait = Duration::from_secs(5);
+    let connection = client.get_connection_with_timeout(wait);
+    let answer = connection.and_then(|mut redis| redis::cmd("PING").query::<String>(&mut redis));
+    answer.is_err_and(|error| error.to_string().to_lowercase().contains("busy"))
+}
+
+/// Has a server run a script for ever.
+fn keep_busy(redis: &Redis) {
+    if !is_busy(redis) {
         start(redis, &["EVAL", "while true do end", "0"]);
     }
-    eventually("the script runs", || {
-        ping().is_err_and(|error| error.to_string().to_lowercase().contains("busy"))
-    });
+    eventually("the script runs", || is_busy(redis));
 }
 
 /// Has the server fail to save, for its folder is gone.

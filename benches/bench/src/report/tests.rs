@@ -7,6 +7,7 @@ fn report(findings: Vec<Finding>, series: Vec<Series>) -> Report {
     Report {
         machine: Machine::here("7.0.15".to_owned()),
         plan: Plan::full(None),
+        cautions: Vec::new(),
         pinning: "server on core 1".to_owned(),
         remarks: vec!["no valgrind".to_owned()],
         series: set,

@@ -26,7 +26,7 @@ impl Section for Concurrency {
         for (operation, name) in OPERATIONS {
             for in_flight in IN_FLIGHT {
                 for subject in lab.turn(&[PLAIN, OUTRIGGER], round) {
-                    let span = lab.plan.span_times(0.6);
+                    let span = lab.plan.span_times(0.4);
                     let load = Load::usual(operation, span).in_flight(in_flight);
                     let what = label(name, in_flight);
                     let outcome = lab.drive(subject, &load, &what)?;

@@ -40,8 +40,9 @@ impl Section for Instructions {
         for subject in [ECHO, PLAIN, OUTRIGGER] {
             for (operation, name) in OPERATIONS {
                 let calls = lab.plan.traced_calls;
-                let few = traced(lab, subject, operation, calls)?;
-                let many = traced(lab, subject, operation, calls * 2)?;
+                let life =
+                    |calls| traced(lab, subject, &Load::usual(operation, Span::Calls(calls)));
+                let (few, many) = (life(calls)?, life(calls * 2)?);
                 let samples = vec![per_call(few, many, calls)];
                 let what = format!("instructions per {name}, 64 in flight, {subject}");
                 self.0.push(Finding::told(what, "", samples));
@@ -61,13 +62,23 @@ fn per_call(few: u64, many: u64, calls: u64) -> f64 {
     many.saturating_sub(few) as f64 / calls as f64
 }
 
-/// The instructions of a whole life with so many calls.
-fn traced(lab: &Lab, subject: &str, operation: Operation, calls: u64) -> anyhow::Result<u64> {
+/// The instructions of a call of our sidecar with nothing else in flight.
+pub fn of_sidecar(lab: &Lab, operation: Operation) -> anyhow::Result<f64> {
+    let calls = lab.plan.traced_calls;
+    let life = |calls| {
+        let load = Load::usual(operation, Span::Calls(calls)).in_flight(1);
+        traced(lab, OUTRIGGER, &load)
+    };
+    Ok(per_call(life(calls)?, life(calls * 2)?, calls))
+}
+
+/// The instructions of a whole life under this load.
+fn traced(lab: &Lab, subject: &str, load: &Load) -> anyhow::Result<u64> {
     let counts = lab.folder().join("callgrind.out");
     // What an earlier run left must not be taken for this one's.
     let _ = fs::remove_file(&counts);
     let server = start(lab, subject, &counts).with_context(|| format!("{subject} in callgrind"))?;
-    lab.run(&server, &Load::usual(operation, Span::Calls(calls)))?;
+    lab.run(&server, load)?;
     server.program.end()?;
     let text = fs::read_to_string(&counts)
         .with_context(|| format!("callgrind wrote no {}", counts.display()))?;

@@ -28,9 +28,9 @@ const STARTED: Duration = Duration::from_secs(1);
 
 /// The large calls of one client: their name, how many, and of what size.
 const LARGE: [(&str, &str, Operation, u32, u32, u32); 3] = [
-    ("large-saves", "200 saves of 3 MiB", Operation::Save, 200, 1, 3 * MIB),
-    ("large-bulk-gets", "400 bulk gets of 10,000 keys", Operation::BulkGet, 400, 10_000, 100),
-    ("large-transactions", "400 transactions of 3 MiB", Operation::Transaction, 400, 30, MIB / 10),
+    ("large-saves", "saves of 3 MiB", Operation::Save, 200, 1, 3 * MIB),
+    ("large-bulk-gets", "bulk gets of 10,000 keys", Operation::BulkGet, 400, 10_000, 100),
+    ("large-transactions", "transactions of 3 MiB", Operation::Transaction, 400, 30, MIB / 10),
 ];
 
 struct MemoryUse(Vec<Finding>);
@@ -81,6 +81,7 @@ fn after_large_calls(lab: &mut Lab) -> anyhow::Result<Vec<Finding>> {
     let mut waiting = Vec::new();
     for (name, what, operation, calls, items, value_bytes) in LARGE {
         let calls = (f64::from(calls) * lab.plan.large_calls).ceil();
+        let what = format!("{calls} {what}");
         let span = Span::Calls(calls as u64);
         let keys = items.max(10);
         let key_prefix = format!("{name}-");
@@ -92,8 +93,8 @@ fn after_large_calls(lab: &mut Lab) -> anyhow::Result<Vec<Finding>> {
             lab.ask(OUTRIGGER, &load).context("writing the keys of bulk gets")?;
         }
         let server = lab.start_outrigger(name, lab.redis.address())?;
-        let outcome = lab.run(&server, &load).with_context(|| what.to_owned())?;
-        lab.keep(OUTRIGGER, what, &outcome);
+        let outcome = lab.run(&server, &load).with_context(|| what.clone())?;
+        lab.keep(OUTRIGGER, &what, &outcome);
         waiting.push((what, server, Instant::now()));
     }
     let target = Target::at_most(40.0).aiming_at(20.0);

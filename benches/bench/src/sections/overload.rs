@@ -15,7 +15,7 @@ use anyhow::Context as _;
 
 use super::Section;
 use crate::{
-    http_probe::status_of,
+    http_probe::{LIMIT, status_of},
     lab::{Lab, OUTRIGGER},
     load::{Load, Operation, Outcome, Pace, Span},
     process::Memory,
@@ -127,8 +127,8 @@ impl Probe {
             while !stop.load(Ordering::Acquire) {
                 let begin = Instant::now();
                 let healthy = status_of(address, "/v1.0/healthz").is_ok_and(|status| status == 204);
-                // No answer, or another one, is as bad as one that takes for ever.
-                slowest = slowest.max(if healthy { begin.elapsed() } else { Duration::MAX });
+                // No answer, or another one, is as bad as one that comes too late.
+                slowest = slowest.max(if healthy { begin.elapsed() } else { LIMIT });
                 thread::sleep(PROBE);
             }
             slowest
@@ -175,7 +175,7 @@ mod tests {
     fn an_overload_without_refusals_or_with_other_failures_does_not() {
         let nobody = verdicts(&outcome(39_000, "{}", "null"), Duration::from_millis(3));
         assert_eq!(nobody[2], Verdict::Missing);
-        let dead = verdicts(&outcome(1_000, r#"{"UNAVAILABLE": 399000}"#, REFUSED), Duration::MAX);
+        let dead = verdicts(&outcome(1_000, r#"{"UNAVAILABLE": 399000}"#, REFUSED), LIMIT);
         assert_eq!(dead[1], Verdict::Fail, "goodput");
         assert_eq!(dead[3], Verdict::Fail, "a failure of another kind");
         assert_eq!(dead[4], Verdict::Fail, "health");
