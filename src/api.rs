@@ -2,6 +2,7 @@
 
 pub mod class;
 pub mod error;
+pub mod failures;
 pub mod json;
 pub mod key;
 pub mod metadata;

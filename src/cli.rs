@@ -3,6 +3,7 @@
 mod checks;
 mod flags;
 mod go_flag;
+mod limits;
 mod quantity;
 mod scope;
 mod tools;
@@ -13,6 +14,7 @@ use std::{ffi::OsString, path::Path};
 pub use checks::OptionsError;
 use clap::{Arg, Args as _, Command as Flagset, FromArgMatches as _};
 use flags::Flags;
+pub use limits::{AllLimits, Limits};
 pub use scope::Notes;
 pub use tools::{Install, ListFormat, Tool};
 use words::{Grammar, Positional};
@@ -46,6 +48,8 @@ pub enum Command {
         /// A file, a folder with a `dapr.yaml`, or `-` for standard input.
         path: String,
     },
+    /// Show the limits that a sidecar with these flags keeps.
+    Limits(AllLimits),
     /// Do something that needs no sidecar of its own.
     Tool(Tool),
 }
@@ -134,6 +138,7 @@ pub fn parse(words: &[OsString], environment: Lookup<'_>) -> Result<Command, Cli
     }
     match words.split_first() {
         Some((first, words)) if first == "run" => parse_run(words, environment),
+        Some((first, words)) if first == "limits" => parse_limits(words),
         _ => parse_serve(words, false, environment),
     }
 }
@@ -146,7 +151,7 @@ fn parse_serve(
     let usage = "outrigger --app-id APP-ID [FLAGS]\n       \
                  outrigger run [FLAGS] -- COMMAND [ARGUMENTS]\n       \
                  outrigger run -f FILE\n       \
-                 outrigger list | stop | health | install-as-daprd [--help]";
+                 outrigger list | stop | health | limits | install-as-daprd [--help]";
     let typed = Typed::read(flagset(usage, &[]), &[], Positional::Overlooked, words)?;
     if let Some(command) = typed.no_launch() {
         return Ok(command);
@@ -174,6 +179,13 @@ fn parse_run(words: &[OsString], environment: Lookup<'_>) -> Result<Command, Cli
     }
     let launch = typed.launch(checks::Shape::Run, environment)?;
     Ok(Command::Run(Box::new(launch), command))
+}
+
+/// The same flags as a sidecar's: what is shown is what they would mean.
+fn parse_limits(words: &[OsString]) -> Result<Command, CliError> {
+    let usage = "outrigger limits [FLAGS OF A SIDECAR]";
+    let typed = Typed::read(flagset(usage, &[]), &[], Positional::Overlooked, words)?;
+    Ok(Command::Limits(AllLimits::read(&typed)?))
 }
 
 /// Everything about its apps stands in the file; what is said beside it would have no effect.
@@ -223,6 +235,7 @@ impl Typed {
 
     fn launch(&self, shape: checks::Shape, environment: Lookup<'_>) -> Result<Launch, CliError> {
         let sizes = checks::Sizes::read(self).map_err(CliError::Fatal)?;
+        let limits = Limits::read(self, sizes.head);
         let level = &self.flags.log_level;
         let level = Level::parse(level)
             .ok_or_else(|| CliError::Fatal(format!("invalid value for --log-level: {level}")))?;
@@ -234,7 +247,8 @@ impl Typed {
                 file: self.flags.log_file.clone(),
                 app_id: self.flags.app_id.clone(),
             },
-            options: checks::options(self, level, shape, sizes, environment),
+            options: limits
+                .and_then(|limits| checks::options(self, level, shape, sizes, limits, environment)),
             notes: Notes::about(&self.given, &self.matches),
             deprecations: deprecated
                 .map(|(name, hint)| format!("Flag --{name} has been deprecated, {hint}"))

@@ -4,6 +4,7 @@ mod health;
 mod http_client;
 mod install;
 mod lifecycle;
+mod limits;
 mod list;
 mod processes;
 mod run;
@@ -56,6 +57,7 @@ pub fn execute(command: Command) -> ExitCode {
         Command::Serve(launch) => launch_sidecar(*launch, Task::Serve),
         Command::Run(launch, command) => launch_sidecar(*launch, Task::Run(command)),
         Command::RunFile { path } => run_file::run(&path),
+        Command::Limits(all) => limits::limits(&all),
         Command::Tool(Tool::List(format)) => list::list(format),
         Command::Tool(Tool::Stop { app_ids, run_file }) => match run_file {
             Some(file) => stop::stop_run(&file),

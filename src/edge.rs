@@ -2,6 +2,8 @@
 //! context, and what shutdown waits for. Nothing in here knows what a request means.
 
 pub mod access;
+pub mod admission;
+pub mod answer;
 pub mod baggage;
 pub mod connection;
 pub mod drain;

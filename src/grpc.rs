@@ -16,10 +16,10 @@ pub mod state;
 pub mod status;
 pub mod trace;
 
-use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc};
+use std::{convert::Infallible, panic::AssertUnwindSafe, pin::pin, sync::Arc};
 
 use futures_util::FutureExt as _;
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use hyper::{
     body::Incoming,
     service::{Service, service_fn},
@@ -33,8 +33,10 @@ use tonic::{
 use crate::{
     edge::{
         access::Access,
+        admission::{Admission, Load, Surplus},
+        answer::{Answer, Ending},
         baggage::{self, BAGGAGE_HEADER},
-        drain::{Counted, Drain},
+        drain::Drain,
         token::{ApiToken, TOKEN_HEADER},
     },
     grpc::{
@@ -71,6 +73,8 @@ pub struct Surroundings {
     pub drain: Drain,
     /// What counts the calls; `None` counts none.
     pub meters: Option<Meters>,
+    /// How much is taken on at once.
+    pub admission: Admission,
 }
 
 /// What counts the calls of the gRPC API.
@@ -90,9 +94,6 @@ pub fn call_meters(latencies: &[u64]) -> Arc<GrpcMeters> {
 /// Why a call is turned away, and what it is told.
 type Refused = (Reason, Status);
 
-/// An answer that counts its bytes and keeps its call in flight.
-type Answer = Counted<Metered>;
-
 /// A request whose messages are not larger than allowed and come while their sender waits.
 type Call = Request<LimitedMessages<Timely<Incoming>>>;
 
@@ -109,7 +110,7 @@ pub fn service<D: Dapr>(
     surroundings: Surroundings,
 ) -> impl Service<
     Request<Incoming>,
-    Response = Response<Answer>,
+    Response = Response<Answer<Metered>>,
     Error = Infallible,
     Future: Send + 'static,
 > + Clone
@@ -128,7 +129,7 @@ pub fn internal_service(
     surroundings: Surroundings,
 ) -> impl Service<
     Request<Incoming>,
-    Response = Response<Answer>,
+    Response = Response<Answer<Metered>>,
     Error = Infallible,
     Future: Send + 'static,
 > + Clone
@@ -141,7 +142,7 @@ fn serving<S>(
     edge: Edge<S>,
 ) -> impl Service<
     Request<Incoming>,
-    Response = Response<Answer>,
+    Response = Response<Answer<Metered>>,
     Error = Infallible,
     Future: Send + 'static,
 > + Clone
@@ -185,18 +186,15 @@ where
     S: Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
 {
-    async fn answer(&self, mut request: Request<Incoming>) -> Response<Answer> {
+    async fn answer(&self, mut request: Request<Incoming>) -> Response<Answer<Metered>> {
         if let Some(answer) = refusal::not_grpc(&request) {
-            self.refuse(Reason::Protocol);
-            return answer.map(|body| Counted::new(Metered::new(body, None), None));
+            return self.refused_at_once(answer);
         }
         match Deadline::from_headers(request.headers(), Instant::now()) {
             Ok(None) => {}
             Ok(Some(deadline)) => drop(request.extensions_mut().insert(deadline)),
             Err(error) => {
-                self.refuse(Reason::Protocol);
-                let answer = refusal::malformed_timeout(&error);
-                return answer.map(|body| Counted::new(Metered::new(body, None), None));
+                return self.refused_at_once(refusal::malformed_timeout(&error));
             }
         }
         let around = &self.surroundings;
@@ -207,19 +205,15 @@ where
         let destination = self.destination(request.uri().path());
         let call =
             (!matches!(destination, Destination::Reflection)).then(|| around.drain.enter_call());
-        let mut response = match self.admit(destination, request.headers()) {
-            Ok(()) => {
-                let counted = self.count(destination);
-                let messages = counted.as_ref().map(Rpc::messages);
-                let response = self.logged(destination, request, messages.clone()).await;
-                if let Some(counted) = counted {
-                    counted.answer(call_log::code(&response));
-                }
-                response.map(|body| Metered::new(body, messages))
-            }
+        let load = around.admission.begin();
+        let admitted = self.admit(destination, &request, &load);
+        let counted = if admitted.is_ok() { self.count(destination) } else { None };
+        let messages = counted.as_ref().map(Rpc::messages);
+        let (mut response, load) = match admitted {
+            Ok(()) => load.carry(pin!(self.logged(destination, request, messages.clone()))).await,
             Err((reason, refusal)) => {
                 self.refuse(reason);
-                refusal.into_http().map(|body| Metered::new(body, None))
+                (refusal.into_http(), load)
             }
         };
         if let Some(value) = trace {
@@ -228,7 +222,17 @@ where
         if let Some(value) = baggage.flatten() {
             response.headers_mut().insert(BAGGAGE_HEADER, value);
         }
-        response.map(|body| Counted::new(body, call))
+        if let Some(counted) = counted {
+            counted.answer(call_log::code(&response));
+        }
+        let ending = Ending { call, load: Some(load) };
+        response.map(|body| Answer::new(Metered::new(body, messages), ending))
+    }
+
+    /// Tells what is no gRPC at all.
+    fn refused_at_once(&self, answer: Response<Body>) -> Response<Answer<Metered>> {
+        self.refuse(Reason::Protocol);
+        answer.map(|body| Answer::new(Metered::new(body, None), Ending::default()))
     }
 
     /// Where a path leads on this port.
@@ -240,7 +244,13 @@ where
         }
     }
 
-    fn admit(&self, destination: Destination, headers: &HeaderMap) -> Result<(), Refused> {
+    fn admit<B>(
+        &self,
+        destination: Destination,
+        request: &Request<B>,
+        load: &Load,
+    ) -> Result<(), Refused> {
+        let headers = request.headers();
         if let Some(access) = &self.surroundings.access
             && !access::permits(access, destination)
         {
@@ -258,7 +268,15 @@ where
             baggage::check(header.as_bytes())
                 .map_err(|error| (Reason::Baggage, refusal::bad_baggage(error)))?;
         }
-        refusal::check_encoding(headers).map_err(|refusal| (Reason::Protocol, refusal))
+        refusal::check_encoding(headers).map_err(|refusal| (Reason::Protocol, refusal))?;
+        if destination.is_exempt_from_limits() {
+            return Ok(());
+        }
+        let overloaded = |limit| (Reason::Overload, refusal::overloaded(limit));
+        if let Some(Surplus(limit)) = request.extensions().get() {
+            return Err(overloaded(*limit));
+        }
+        load.enter().map_err(overloaded)
     }
 
     fn refuse(&self, reason: Reason) {

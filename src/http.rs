@@ -17,7 +17,7 @@ pub mod path;
 pub mod state;
 pub mod trace;
 
-use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc};
+use std::{convert::Infallible, panic::AssertUnwindSafe, pin::pin, sync::Arc};
 
 use axum::{Router, body::Body, response::IntoResponse as _};
 use futures_util::FutureExt as _;
@@ -33,8 +33,10 @@ use crate::{
     api::metadata::{Health, MetadataApi, ShutdownHandle},
     edge::{
         access::Access,
+        admission::{self, Admission, Refusal, Surplus},
+        answer::{Answer, Ending},
         baggage::{self, BAGGAGE_HEADER},
-        drain::{Counted, Drain},
+        drain::Drain,
         limits::{head_limit, head_size},
         token::{ApiToken, TOKEN_HEADER},
         unread,
@@ -80,6 +82,8 @@ pub struct Surroundings {
     pub unrouted: Unrouted,
     /// What shutdown waits for.
     pub drain: Drain,
+    /// How much is taken on at once.
+    pub admission: Admission,
     /// What counts the calls; `None` counts none.
     pub meters: Option<Meters>,
 }
@@ -142,7 +146,7 @@ pub fn service(
     surroundings: Surroundings,
 ) -> impl Service<
     Request<Incoming>,
-    Response = Response<Counted<Body>>,
+    Response = Response<Answer<Body>>,
     Error = Infallible,
     Future: Send + 'static,
 > + Clone
@@ -161,13 +165,17 @@ pub fn service(
         async move {
             let call = edge.surroundings.drain.enter_call();
             let (request, rest) = unread::lend(request);
-            let mut response = edge.answer(request.map(Body::new)).await;
+            let load = edge.surroundings.admission.begin();
+            let (mut response, load) = load.carry(pin!(edge.answer(request.map(Body::new)))).await;
+            let refused = response.status() == StatusCode::TOO_MANY_REQUESTS;
+            let most = if refused { unread::MOST_OF_REFUSED } else { unread::MOST };
             if let Some(rest) = rest
-                && !rest.is_done().await
+                && !rest.is_done(most).await
             {
                 response.headers_mut().insert(header::CONNECTION, CLOSE);
             }
-            Ok(response.map(|body| Counted::new(body, Some(call))))
+            let ending = Ending { call: Some(call), load: Some(load) };
+            Ok(response.map(|body| Answer::new(body, ending)))
         }
     })
 }
@@ -252,6 +260,11 @@ impl Edge {
                 return error::plain_text(StatusCode::UNAUTHORIZED, text);
             }
         }
+        if !is_exempt_from_limits(&request)
+            && let Err(refusal) = let_in(&request)
+        {
+            return error::overloaded(refusal);
+        }
         self.logged(request).await
     }
 
@@ -278,7 +291,11 @@ impl Edge {
             Ok(Ok(mut response)) => {
                 // The router lists a path's methods where the answer says that there is no path.
                 response.headers_mut().remove(header::ALLOW);
-                response
+                let size = response.body().size_hint().lower();
+                match admission::hold_answer(usize::try_from(size).unwrap_or(usize::MAX)) {
+                    Ok(()) => response,
+                    Err(refusal) => error::overloaded(refusal),
+                }
             }
             Ok(Err(never)) => match never {},
             Err(_panic) => {
@@ -288,6 +305,24 @@ impl Edge {
                     .with_status(StatusCode::INTERNAL_SERVER_ERROR)
             }
         }
+    }
+}
+
+/// Whether a call is let in however much there is to do: it waits for nothing, and whoever looks
+/// after the sidecar needs it most then.
+fn is_exempt_from_limits(request: &Request<Body>) -> bool {
+    let path = request.uri().path();
+    match *request.method() {
+        Method::GET => matches!(path, health::PATH | health::OUTBOUND_PATH | metadata::PATH),
+        Method::POST => path == metadata::SHUTDOWN_PATH,
+        _ => false,
+    }
+}
+
+fn let_in(request: &Request<Body>) -> Result<(), Refusal> {
+    match request.extensions().get() {
+        Some(Surplus(refusal)) => Err(*refusal),
+        None => admission::enter_call(),
     }
 }
 

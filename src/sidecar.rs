@@ -3,6 +3,7 @@
 mod announce;
 mod app_port;
 mod data_plane;
+mod descriptors;
 mod meters;
 pub mod options;
 mod ports;
@@ -18,6 +19,7 @@ use crate::{
         metadata::{AppConnection, Health, Identity, MetadataApi, ShutdownHandle, ShutdownRequest},
     },
     edge::{
+        admission::Admission,
         drain::Drain,
         listener::{BindError, Listener},
     },
@@ -94,7 +96,9 @@ pub async fn start(
         resiliencies: resources.resiliency_names.iter().cloned().zip(namespaces).collect(),
         failed_components: resources.failed_components,
     };
-    let registry = meters::registry(options, settings, &meters, &stores, loaded);
+    let most = descriptors::within_descriptors(options.most, options.data_plane_threads);
+    let admission = Admission::new(most);
+    let registry = meters::registry(options, settings, &meters, &stores, admission.clone(), loaded);
     let Ports { apis: listeners, public, metrics } = Ports::open(options)?;
     let identity = identity(options, &stores, &resources.resiliency_names);
     let rules = configuration.api_rules;
@@ -105,6 +109,9 @@ pub async fn start(
         health: Health::starting(&options.app_id),
         shutdown: ShutdownHandle::default(),
         drain: Drain::default(),
+        admission,
+        max_streams: options.max_streams,
+        max_header_list_size: options.max_header_list_size,
         token: options.api_token.clone(),
         max_body_size: options.max_body_size,
         read_buffer_size: options.read_buffer_size,

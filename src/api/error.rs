@@ -1,9 +1,10 @@
 //! What a caller can be told, and what each failure of a store means to the policies.
 
 use crate::{
+    api::failures::{Class, Operation},
     metrics::error_codes::ErrorCode,
     resiliency::{
-        fault::{Classify, Fault, Outcome, Retry},
+        fault::{Classify, Fault, Outcome},
         policy::PolicyError,
     },
     state_store::StoreError,
@@ -108,12 +109,12 @@ impl StateError {
             Self::InvalidKey { .. } | Self::EmptyKey | Self::InvalidJson(_) => {
                 "ERR_MALFORMED_REQUEST"
             }
-            Self::Get { .. } => "ERR_STATE_GET",
+            Self::Get { .. } => Operation::Get.error_code(),
             Self::BulkGet(_) => "ERR_STATE_BULK_GET",
-            Self::Save { .. } => "ERR_STATE_SAVE",
-            Self::Delete { .. } => "ERR_STATE_DELETE",
-            Self::BulkDelete { .. } => "ERR_STATE_BULK_DELETE",
-            Self::Transaction(_) => "ERR_STATE_TRANSACTION",
+            Self::Save { .. } => Operation::Save.error_code(),
+            Self::Delete { .. } => Operation::Delete.error_code(),
+            Self::BulkDelete { .. } => Operation::BulkDelete.error_code(),
+            Self::Transaction(_) => Operation::Transaction.error_code(),
             Self::UnsupportedOperation(_) => "ERR_NOT_SUPPORTED_STATE_OPERATION",
             Self::QueryUnsupported { .. } => "ERR_STATE_STORE_NOT_SUPPORTED",
             Self::QueryFailed { .. } => "ERR_STATE_QUERY",
@@ -205,30 +206,17 @@ fn kind_of(errors: &[StoreError]) -> WriteFailureKind {
 }
 
 fn etag_kind(error: &StoreError) -> Option<WriteFailureKind> {
-    match error {
-        StoreError::EtagMismatch(_) => Some(WriteFailureKind::Conflict),
-        StoreError::EtagInvalid(_) => Some(WriteFailureKind::InvalidEtag),
-        StoreError::TtlInvalid(_)
-        | StoreError::Refused(_)
-        | StoreError::Unavailable(_)
-        | StoreError::Unreachable(_)
-        | StoreError::Lost(_) => None,
+    match Class::from(error).kind() {
+        kind @ Some(WriteFailureKind::Conflict | WriteFailureKind::InvalidEtag) => kind,
+        Some(WriteFailureKind::OutOfTime | WriteFailureKind::Internal) | None => None,
     }
 }
 
-/// The failure table: what the store answered is final and speaks for the store's health; what it
+/// By the failure table (`api/failures.rs`): what the store answered is final and speaks for the store's health; what it
 /// did not answer, or answered with "not now", is an outage.
 impl Classify for StoreError {
     fn fault(&self) -> Fault {
-        match self {
-            Self::EtagMismatch(_)
-            | Self::EtagInvalid(_)
-            | Self::TtlInvalid(_)
-            | Self::Refused(_) => Fault { retry: Retry::Pointless, outcome: Outcome::Success },
-            Self::Unavailable(_) | Self::Unreachable(_) | Self::Lost(_) => {
-                Fault { retry: Retry::Worthwhile, outcome: Outcome::Failure }
-            }
-        }
+        Class::from(self).fault()
     }
 
     // The texts for callers name keys, and a key can be personal data.
@@ -248,6 +236,7 @@ impl Classify for StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resiliency::fault::Retry;
 
     fn mismatch() -> StoreError {
         StoreError::EtagMismatch("refused".to_owned())

@@ -5,6 +5,7 @@ use std::{num::TryFromIntError, path::PathBuf, time::Duration};
 use super::{
     Lookup, Typed,
     go_flag::{parse_bool, split_list},
+    limits::Limits,
     quantity, scope,
 };
 use crate::{
@@ -78,6 +79,14 @@ pub enum OptionsError {
     /// The health check's times contradict each other.
     #[error("value for 'health-probe-timeout' must be smaller than 'health-probe-interval'")]
     ProbeTimeout,
+    /// Text that is no quantity.
+    #[error("invalid value for '{flag}' option: {problem}")]
+    Quantity {
+        /// The flag without its dashes.
+        flag: &'static str,
+        /// What is wrong.
+        problem: &'static str,
+    },
     /// A number outside what the flag takes.
     #[error("value for '{flag}' must be {expected}, not {value}")]
     Range {
@@ -92,8 +101,8 @@ pub enum OptionsError {
 
 /// The two limits that daprd reads before it logs.
 pub(super) struct Sizes {
-    body: Option<usize>,
-    head: usize,
+    pub(super) body: Option<usize>,
+    pub(super) head: usize,
 }
 
 impl Sizes {
@@ -140,6 +149,7 @@ pub(super) fn options(
     log_level: Level,
     shape: Shape,
     sizes: Sizes,
+    limits: Limits,
     environment: Lookup<'_>,
 ) -> Result<SidecarOptions, OptionsError> {
     let flags = &typed.flags;
@@ -155,6 +165,7 @@ pub(super) fn options(
         }
     }
     let resources_paths = resources_paths(typed);
+    let Limits { most, streams, header_list } = limits;
     Ok(SidecarOptions {
         app_id: flags.app_id.clone(),
         http_port,
@@ -177,6 +188,9 @@ pub(super) fn options(
         app,
         max_body_size: sizes.body,
         read_buffer_size: sizes.head,
+        most,
+        max_streams: streams,
+        max_header_list_size: header_list,
         graceful_shutdown: grace(flags.dapr_graceful_shutdown_seconds),
         api_token: environment("DAPR_API_TOKEN").as_deref().and_then(ApiToken::new),
         lenient: lenient(flags.lenient, shape, environment)?,

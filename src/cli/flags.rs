@@ -98,6 +98,21 @@ pub(super) struct Flags {
     /// Deprecated: the greatest request head in KiB.
     #[arg(long, default_value = "4", value_parser = parse_int)]
     pub(super) dapr_http_read_buffer_size: i64,
+    /// How many calls may be in flight; 0 for any number.
+    #[arg(long, default_value = "1024", value_parser = parse_int)]
+    pub(super) max_calls_in_flight: i64,
+    /// How many bytes the requests and answers in flight may take; 0 for any number.
+    #[arg(long, default_value = "64Mi")]
+    pub(super) max_bytes_in_flight: String,
+    /// How many connections may be open; 0 for any number.
+    #[arg(long, default_value = "2048", value_parser = parse_int)]
+    pub(super) max_connections: i64,
+    /// How many calls one HTTP/2 connection may carry at once.
+    #[arg(long, default_value = "1000", value_parser = parse_int)]
+    pub(super) max_streams_per_connection: i64,
+    /// The greatest head of a gRPC request; 64Ki, or as --read-buffer-size if that is more.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(super) max_header_list_size: String,
     /// How many seconds calls in flight may take at the end; 0 for any time.
     #[arg(long, default_value = "5", value_parser = parse_int)]
     pub(super) dapr_graceful_shutdown_seconds: i64,

@@ -582,3 +582,35 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn limits_are_numbers_or_quantities_and_0_is_none_of_those_that_can_be_absent() {
+    use crate::edge::admission::Most;
+    let most = |line: &str| options(line).most;
+    let bytes = Some(64 << 20);
+    let default = Most { calls: Some(1024), bytes, connections: Some(2048) };
+    assert_eq!(most(""), default);
+    assert_eq!(most("--max-calls-in-flight 7"), Most { calls: Some(7), ..default });
+    assert_eq!(most("--max-bytes-in-flight 1Ki"), Most { bytes: Some(1024), ..default });
+    let none = "--max-calls-in-flight 0 --max-bytes-in-flight 0 --max-connections 0";
+    assert_eq!(most(none), Most::default());
+    assert_eq!(options("--max-streams-per-connection 1").max_streams, 1);
+    assert_eq!(options("").max_header_list_size, 64 << 10);
+    assert_eq!(options("--read-buffer-size 1Mi").max_header_list_size, 1 << 20);
+    assert_eq!(options("--max-header-list-size 8Ki").max_header_list_size, 8 << 10);
+    for (line, expected) in [
+        ("--max-calls-in-flight -1", "value for 'max-calls-in-flight' must be 0 or more, not -1"),
+        (
+            "--max-streams-per-connection 0",
+            "value for 'max-streams-per-connection' must be between 1 and 2147483647, not 0",
+        ),
+        (
+            "--max-header-list-size 0",
+            "value for 'max-header-list-size' must be between 1 and 4294967295 bytes, not 0",
+        ),
+    ] {
+        assert_eq!(runtime_error(&format!("--app-id a {line}")), expected);
+    }
+    let error = runtime_error("--app-id a --max-bytes-in-flight lots");
+    assert!(error.starts_with("invalid value for 'max-bytes-in-flight' option: "), "{error}");
+}

@@ -96,6 +96,7 @@ fn launch(words: &[OsString]) -> Option<Launch> {
         | Command::BuildInfo
         | Command::Wait { .. }
         | Command::RunFile { .. }
+        | Command::Limits(_)
         | Command::Tool(_) => None,
     }
 }

@@ -1,6 +1,6 @@
 //! One client's connection: which protocol it speaks, within which limits, and how it ends.
 
-use std::{convert::Infallible, io, time::Duration};
+use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -14,18 +14,22 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
     server::graceful::GracefulConnection,
 };
-use tokio::io::AsyncReadExt as _;
+use tokio::{io::AsyncReadExt as _, sync::Notify};
 
 use crate::edge::{
+    admission::{Place, Surplus},
     drain::{Drain, Held},
     limits::head_limit,
     socket::{ClientSocket, Phase},
     stream::Stream,
 };
 
-/// How many calls one HTTP/2 connection may carry at once, and how many that its client took back
-/// may wait to be noticed.
-const MAX_STREAMS: u32 = 1000;
+/// How many calls one HTTP/2 connection may carry at once unless told otherwise.
+pub const DEFAULT_STREAMS: u32 = 1000;
+
+/// The largest head over gRPC unless told otherwise. Dapr takes the bytes of `--read-buffer-size` for
+/// kibibytes, and so lets each connection keep 4 MiB of a head.
+pub const DEFAULT_HEADER_LIST_SIZE: u32 = 64 << 10;
 
 /// When a silent HTTP/2 client is asked whether it lives, and how long it may take to answer. As
 /// Dapr's gRPC server.
@@ -57,11 +61,15 @@ pub enum Wire {
         head_timeout: Duration,
         /// Whether HTTP/2 is spoken.
         http2: bool,
+        /// How many calls an HTTP/2 connection may carry at once.
+        streams: u32,
     },
     /// gRPC: HTTP/2 by prior knowledge.
     Grpc {
         /// The largest head of a request in bytes, uncompressed.
         head_bytes: u32,
+        /// How many calls a connection may carry at once.
+        streams: u32,
     },
 }
 
@@ -69,20 +77,26 @@ impl Wire {
     /// The HTTP port, with the value of `--read-buffer-size`, and with HTTP/2 if it is on.
     pub fn http(read_buffer_size: usize, http2: bool) -> Self {
         let head_bytes = head_limit(read_buffer_size).saturating_add(HEAD_MARGIN);
-        Self::Http { head_bytes, head_timeout: HEAD_TIMEOUT, http2 }
+        let (head_timeout, streams) = (HEAD_TIMEOUT, DEFAULT_STREAMS);
+        Self::Http { head_bytes, head_timeout, http2, streams }
     }
 
-    /// The gRPC port, with the value of `--read-buffer-size`.
-    pub fn grpc(read_buffer_size: usize) -> Self {
-        // Dapr takes the bytes for kibibytes here, and what it lets through, we do.
-        let head_bytes = u32::try_from(read_buffer_size.saturating_mul(1024)).unwrap_or(u32::MAX);
-        Self::Grpc { head_bytes }
+    /// The gRPC port, with the largest head in bytes.
+    pub fn grpc(head_bytes: u32) -> Self {
+        Self::Grpc { head_bytes, streams: DEFAULT_STREAMS }
+    }
+
+    /// The same with another number of calls that an HTTP/2 connection may carry at once.
+    pub fn with_streams(mut self, number: u32) -> Self {
+        let (Self::Http { streams, .. } | Self::Grpc { streams, .. }) = &mut self;
+        *streams = number;
+        self
     }
 }
 
 /// Serves one connection until its client leaves, or until `drain` has begun and its calls are
-/// answered.
-pub async fn serve<S, B>(stream: Stream, wire: Wire, service: S, drain: Drain)
+/// answered. One whose `place` is beyond the limit ends after its first answer.
+pub async fn serve<S, B>(stream: Stream, wire: Wire, service: S, drain: Drain, place: Place)
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
     S: Clone + Send + 'static,
@@ -96,37 +110,109 @@ where
         tracing::debug!(target: "dapr.runtime", "A connection was gone at once: {error}");
         return;
     }
-    match wire {
-        Wire::Grpc { head_bytes } => {
-            let socket = ClientSocket::new(stream, Bytes::new());
-            let connection = http2_builder(head_bytes).serve_connection(socket, service);
-            drive(connection, &drain).await;
-        }
-        Wire::Http { head_bytes, head_timeout, http2 } => {
-            let greeted = if http2 {
-                greet(stream, head_timeout, &drain).await
-            } else {
-                Some(Greeting { http2, stream, head_start: Bytes::new() })
-            };
-            let Some(greeted) = greeted else { return };
-            match greeted {
-                Greeting { http2: true, stream, head_start } => {
-                    let socket = ClientSocket::new(stream, head_start);
-                    let head_bytes = u32::try_from(head_bytes).unwrap_or(u32::MAX);
-                    let connection = http2_builder(head_bytes).serve_connection(socket, service);
-                    drive(connection, &drain).await;
-                }
-                Greeting { http2: false, stream, head_start } => {
-                    let phase = Phase::default();
-                    let socket = ClientSocket::new(stream, head_start)
-                        .with_head_limit(head_timeout, phase.clone());
-                    let service = phased(service, phase);
-                    let connection = http1_builder(head_bytes).serve_connection(socket, service);
-                    drive(connection, &drain).await;
-                }
+    let Some(surplus) = place.surplus() else {
+        speak(stream, wire, service, &drain, Stay::Long).await;
+        return;
+    };
+    let answered = Arc::new(Notify::new());
+    let service = telling(service, surplus, answered.clone());
+    // However the client behaves, others wait for this place.
+    let most = 2 * Place::SURPLUS_TIME;
+    let spoken = speak(stream, wire, service, &drain, Stay::UntilAnswered(&answered));
+    let _ = tokio::time::timeout(most, spoken).await;
+}
+
+/// When a connection ends by itself.
+enum Stay<'a> {
+    Long,
+    /// When this was told, or soon.
+    UntilAnswered(&'a Notify),
+}
+
+impl Stay<'_> {
+    async fn is_over(&self) {
+        match self {
+            Self::Long => std::future::pending().await,
+            Self::UntilAnswered(answered) => {
+                let _ = tokio::time::timeout(Place::SURPLUS_TIME, answered.notified()).await;
             }
         }
     }
+}
+
+async fn speak<S, B>(stream: Stream, wire: Wire, service: S, drain: &Drain, stay: Stay<'_>)
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    S: Send + 'static,
+    S::Future: Send + 'static,
+    B: Body + Send + Unpin + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let (head_bytes, head_timeout, expects, streams) = match wire {
+        Wire::Grpc { head_bytes, streams } => {
+            (head_bytes as usize, HEAD_TIMEOUT, Expects::Http2, streams)
+        }
+        Wire::Http { head_bytes, head_timeout, http2, streams } => {
+            let expects = if http2 { Expects::Either } else { Expects::Http1 };
+            (head_bytes, head_timeout, expects, streams)
+        }
+    };
+    let greeted = match expects {
+        Expects::Http1 => Some(Greeting { http2: false, stream, head_start: Bytes::new() }),
+        Expects::Http2 | Expects::Either => greet(stream, head_timeout, drain).await,
+    };
+    let Some(Greeting { http2, stream, head_start }) = greeted else { return };
+    // Who speaks something else to the gRPC port hears so in HTTP/2.
+    if http2 || expects == Expects::Http2 {
+        let socket = ClientSocket::new(stream, head_start);
+        let head_bytes = u32::try_from(head_bytes).unwrap_or(u32::MAX);
+        let connection = http2_builder(head_bytes, streams).serve_connection(socket, service);
+        drive(connection, drain, stay).await;
+    } else {
+        let phase = Phase::default();
+        let socket =
+            ClientSocket::new(stream, head_start).with_head_limit(head_timeout, phase.clone());
+        let service = phased(service, phase);
+        let keep_alive = matches!(stay, Stay::Long);
+        let connection =
+            http1_builder(head_bytes).keep_alive(keep_alive).serve_connection(socket, service);
+        drive(connection, drain, stay).await;
+    }
+}
+
+/// What a connection can begin with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Expects {
+    Http1,
+    Http2,
+    Either,
+}
+
+/// Marks every request with `surplus`, and tells when one has its answer.
+fn telling<S, B>(
+    service: S,
+    surplus: Surplus,
+    answered: Arc<Notify>,
+) -> impl Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send + 'static>
++ Send
++ 'static
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    S: Send + 'static,
+    S::Future: Send + 'static,
+    B: Body + 'static,
+{
+    service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(surplus);
+        let answer = service.call(request);
+        let answered = answered.clone();
+        async move {
+            let answer = answer.await;
+            answered.notify_one();
+            answer
+        }
+    })
 }
 
 /// Tells `phase` when a request is being answered.
@@ -158,20 +244,20 @@ fn http1_builder(head_bytes: usize) -> http1::Builder {
     builder
 }
 
-fn http2_builder(head_bytes: u32) -> http2::Builder<TokioExecutor> {
+fn http2_builder(head_bytes: u32, streams: u32) -> http2::Builder<TokioExecutor> {
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())
-        .max_concurrent_streams(MAX_STREAMS)
+        .max_concurrent_streams(streams)
         // A client that takes back many calls at once (a deadline they share) is no attacker.
-        .max_pending_accept_reset_streams(MAX_STREAMS as usize)
+        .max_pending_accept_reset_streams(streams as usize)
         .max_header_list_size(head_bytes)
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);
     builder
 }
 
-async fn drive<C>(connection: C, drain: &Drain)
+async fn drive<C>(connection: C, drain: &Drain, stay: Stay<'_>)
 where
     C: GracefulConnection<Error = hyper::Error>,
 {
@@ -179,6 +265,10 @@ where
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = drain.begun() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+        () = stay.is_over() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

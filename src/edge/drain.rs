@@ -125,9 +125,6 @@ pub struct Held<B, G> {
     guard: Option<G>,
 }
 
-/// An answer's body that keeps its call in flight.
-pub type Counted<B> = Held<B, CallGuard>;
-
 impl<B, G> Held<B, G> {
     /// `body`, holding `guard`; `None` holds nothing.
     pub fn new(body: B, guard: Option<G>) -> Self {

@@ -1,13 +1,20 @@
 //! How large a request may be: its head, and its body, which is counted while it is read.
 
+use std::time::Duration;
+
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::Request;
 use http_body::Body;
 use http_body_util::BodyExt as _;
 
+use crate::edge::admission::{self, Refusal};
+
 /// How much of an oversized body is read and thrown away, so that its sender gets to hear the
 /// answer: a connection that is closed while its peer still sends loses what was answered.
 const DISCARDED: usize = 16 << 20;
+
+/// How long nothing of a body may come.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// Go's HTTP server, and so Dapr's, lets a head be this much larger than it is told.
 const HEAD_SLACK: usize = 4096;
@@ -33,6 +40,12 @@ pub enum BodyError<E> {
     /// It is larger than it may be. As Dapr words it.
     #[error("stream too large")]
     TooLarge,
+    /// Its sender stopped sending.
+    #[error("nothing of the body came for {} s", SILENCE.as_secs())]
+    Silent,
+    /// There is no room for it now.
+    #[error("{0}")]
+    Refused(Refusal),
     /// The connection failed, or what it carries is not HTTP.
     #[error("{0}")]
     Broken(E),
@@ -49,9 +62,10 @@ where
         discard(body).await;
         return Err(BodyError::TooLarge);
     }
+    admission::announce_request(announced).map_err(BodyError::Refused)?;
     let mut body = body;
-    let Some(first) = next_data(&mut body).await? else { return Ok(Bytes::new()) };
-    let Some(second) = next_data(&mut body).await? else {
+    let Some(first) = next_counted(&mut body).await? else { return Ok(Bytes::new()) };
+    let Some(second) = next_counted(&mut body).await? else {
         return if first.len() <= limit { Ok(first) } else { Err(BodyError::TooLarge) };
     };
     let mut whole = BytesMut::with_capacity(announced.max(first.len() + second.len()));
@@ -64,9 +78,21 @@ where
             return Err(BodyError::TooLarge);
         }
         whole.extend_from_slice(&data);
-        rest = next_data(&mut body).await?;
+        rest = next_counted(&mut body).await?;
     }
     Ok(whole.freeze())
+}
+
+/// The next piece, which stays in memory: if there is room for it.
+async fn next_counted<B>(body: &mut B) -> Result<Option<Bytes>, BodyError<B::Error>>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let data = next_data(body).await?;
+    if let Some(data) = &data {
+        admission::hold_request(data.len()).map_err(BodyError::Refused)?;
+    }
+    Ok(data)
 }
 
 /// The next piece that is not empty; trailers say nothing to us.
@@ -74,14 +100,15 @@ async fn next_data<B>(body: &mut B) -> Result<Option<Bytes>, BodyError<B::Error>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    while let Some(frame) = body.frame().await {
+    loop {
+        let frame = tokio::time::timeout(SILENCE, body.frame()).await;
+        let Some(frame) = frame.map_err(|_| BodyError::Silent)? else { return Ok(None) };
         if let Ok(data) = frame.map_err(BodyError::Broken)?.into_data()
             && data.has_remaining()
         {
             return Ok(Some(data));
         }
     }
-    Ok(None)
 }
 
 async fn discard<B: Body<Data = Bytes> + Unpin>(mut body: B) {
@@ -98,7 +125,7 @@ async fn discard<B: Body<Data = Bytes> + Unpin>(mut body: B) {
 mod tests {
     use std::{collections::VecDeque, convert::Infallible};
 
-    use futures_util::stream;
+    use futures_util::{StreamExt as _, stream};
     use http_body::Frame;
     use http_body_util::{Full, StreamBody};
 
@@ -112,6 +139,7 @@ mod tests {
         match read_body(body, limit).await {
             Ok(bytes) => Some(String::from_utf8(bytes.to_vec()).unwrap()),
             Err(BodyError::TooLarge) => None,
+            Err(error @ (BodyError::Refused(_) | BodyError::Silent)) => panic!("{error}"),
             Err(BodyError::Broken(never)) => match never {},
         }
     }
@@ -148,5 +176,13 @@ mod tests {
     async fn an_announced_length_is_refused_at_once() {
         let body = Full::new(Bytes::from_static(b"abcde"));
         assert!(matches!(read_body(body, Some(4)).await, Err(BodyError::TooLarge)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_stops_coming_is_given_up() {
+        let begun = stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from("abc")))]);
+        let body = StreamBody::new(begun.chain(stream::pending()));
+        let error = read_body(body, None).await.unwrap_err();
+        assert_eq!(error.to_string(), "nothing of the body came for 30 s");
     }
 }

@@ -16,10 +16,11 @@ use futures_util::future::join_all;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::{body::Incoming, service::Service};
-use socket2::{Domain, Protocol, Type};
+use socket2::{Domain, Protocol, TcpKeepalive, Type};
 use unix::SocketFile;
 
 use crate::edge::{
+    admission::Admission,
     connection::{self, Wire},
     drain::Drain,
     stream::Stream,
@@ -27,6 +28,9 @@ use crate::edge::{
 
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 1024;
+
+/// When a silent client's machine is asked whether it is there, and how often again. As Go does.
+const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// How long accepting rests after an error such as "too many open files": first, and at most.
 const FIRST_REST: Duration = Duration::from_millis(10);
@@ -163,7 +167,13 @@ impl Listener {
 
 /// Accepts connections and serves them on this thread's runtime until `drain` begins. The
 /// connections then go on as tasks of the runtime: see [`Drain::idle`].
-pub async fn serve<S, B>(listener: Listener, wire: Wire, service: S, drain: Drain) -> io::Result<()>
+pub async fn serve<S, B>(
+    listener: Listener,
+    wire: Wire,
+    service: S,
+    drain: Drain,
+    admission: Admission,
+) -> io::Result<()>
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
     S: Clone + Send + 'static,
@@ -174,7 +184,9 @@ where
 {
     let Listener { sockets, file, port: _ } = listener;
     let sockets: Vec<_> = sockets.into_iter().map(Acceptor::new).collect::<io::Result<_>>()?;
-    join_all(sockets.into_iter().map(|socket| accept(socket, &wire, &service, &drain))).await;
+    let accepting =
+        sockets.into_iter().map(|socket| accept(socket, &wire, &service, &drain, &admission));
+    join_all(accepting).await;
     drop(file);
     Ok(())
 }
@@ -201,8 +213,13 @@ impl Acceptor {
     }
 }
 
-async fn accept<S, B>(socket: Acceptor, wire: &Wire, service: &S, drain: &Drain)
-where
+async fn accept<S, B>(
+    socket: Acceptor,
+    wire: &Wire,
+    service: &S,
+    drain: &Drain,
+    admission: &Admission,
+) where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
     S: Clone + Send + 'static,
     S::Future: Send + 'static,
@@ -219,8 +236,12 @@ where
         let error = match accepted {
             Ok(stream) => {
                 rest = FIRST_REST;
+                let place = tokio::select! {
+                    place = admission.enter_connection() => place,
+                    () = drain.begun() => return,
+                };
                 let (wire, service, drain) = (wire.clone(), service.clone(), drain.clone());
-                tokio::spawn(connection::serve(stream, wire, service, drain));
+                tokio::spawn(connection::serve(stream, wire, service, drain, place));
                 continue;
             }
             Err(error) => error,
@@ -295,6 +316,9 @@ fn open(to: SocketAddr) -> io::Result<TcpListener> {
     if to.ip() == Ipv6Addr::UNSPECIFIED {
         socket.set_only_v6(false)?;
     }
+    // What is accepted inherits it: a client whose machine is gone does not keep its place.
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
+    socket.set_tcp_keepalive(&keepalive)?;
     socket.set_nonblocking(true)?;
     socket.bind(&to.into())?;
     socket.listen(BACKLOG)?;

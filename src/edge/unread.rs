@@ -15,7 +15,10 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 
 /// How much is read and thrown away, and for how long.
-const MOST: usize = 256 << 10;
+pub const MOST: usize = 256 << 10;
+/// The same of a call that was refused for want of room: its client is to hear when to come back,
+/// and a connection that is closed while its peer still sends loses what was answered.
+pub const MOST_OF_REFUSED: usize = 16 << 20;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A request's body in a handler's hands.
@@ -41,25 +44,25 @@ pub fn lend<B: Body>(request: Request<B>) -> (Request<Lent<B>>, Option<Rest<B>>)
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Rest<B> {
-    /// Reads what was left, if anything; false if the connection cannot go on. A client that waits
+    /// Reads what was left, if it is no more than `most`; false if the connection cannot go on. A client that waits
     /// for "100 Continue" is told to go on: it may as well have sent its body without waiting, and
     /// closing on unread bytes would cost it the answer.
-    pub async fn is_done(self) -> bool {
+    pub async fn is_done(self, most: usize) -> bool {
         let left = self.left.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(body) = left else { return true };
-        if body.size_hint().lower() > MOST as u64 {
+        if body.size_hint().lower() > most as u64 {
             return false;
         }
-        tokio::time::timeout(PATIENCE, ends_soon(body)).await.unwrap_or(false)
+        tokio::time::timeout(PATIENCE, ends_soon(body, most)).await.unwrap_or(false)
     }
 }
 
-async fn ends_soon<B: Body<Data = Bytes> + Unpin>(mut body: B) -> bool {
+async fn ends_soon<B: Body<Data = Bytes> + Unpin>(mut body: B, most: usize) -> bool {
     let mut read = 0;
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return false };
         read += frame.data_ref().map_or(0, Bytes::len);
-        if read > MOST {
+        if read > most {
             return false;
         }
     }

@@ -12,24 +12,29 @@ use http_body::{Body, Frame, SizeHint};
 use prost::Message;
 use tonic::{Code, Status};
 
-use crate::metrics::grpc::Messages;
+use crate::{edge::admission, grpc::refusal, metrics::grpc::Messages};
 
 /// A flag and a length stand before every message.
 pub const PREFIX_LENGTH: usize = 5;
 
-/// Lets an answer pass that is not larger than `limit`.
+/// How much larger than what was sent a message can be that was compressed with gzip.
+const GREATEST_EXPANSION: usize = 1032;
+
+/// Lets an answer pass that is not larger than `limit` and for which there is room now.
 pub fn within_limit<M: Message>(message: M, limit: Option<usize>) -> Result<M, Status> {
-    let Some(limit) = limit else { return Ok(message) };
     let length = message.encoded_len();
-    if length <= limit {
-        return Ok(message);
+    if let Some(limit) = limit
+        && length > limit
+    {
+        let text = format!("trying to send message larger than max ({length} vs. {limit})");
+        return Err(Status::resource_exhausted(text));
     }
-    let text = format!("trying to send message larger than max ({length} vs. {limit})");
-    Err(Status::resource_exhausted(text))
+    admission::hold_answer(length).map_err(refusal::overloaded)?;
+    Ok(message)
 }
 
 /// A request's body that ends with an error as soon as a message announces that it is larger than
-/// allowed: before any of it is kept.
+/// allowed or than there is room for: before any of it is kept. What is kept is counted.
 #[derive(Debug)]
 pub struct LimitedMessages<B> {
     body: B,
@@ -70,7 +75,7 @@ impl<B> LimitedMessages<B> {
                 return Ok(());
             }
             self.prefix_filled = 0;
-            let [_, a, b, c, d] = self.prefix;
+            let [compressed, a, b, c, d] = self.prefix;
             self.rest = u32::from_be_bytes([a, b, c, d]) as usize;
             if self.rest > self.limit {
                 return Err(too_large(self.rest, self.limit));
@@ -78,6 +83,12 @@ impl<B> LimitedMessages<B> {
             if let Some(messages) = &self.messages {
                 messages.received(self.rest);
             }
+            if compressed != 0 {
+                // Only tonic will know what becomes of it.
+                let most = self.rest.saturating_mul(GREATEST_EXPANSION).min(self.limit);
+                admission::hold_request(most).map_err(refusal::overloaded)?;
+            }
+            admission::announce_request(self.rest).map_err(refusal::overloaded)?;
         }
     }
 }
@@ -105,10 +116,11 @@ where
             Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
             None => return Poll::Ready(None),
         };
-        if let Some(data) = frame.data_ref()
-            && let Err(status) = this.check(data)
-        {
-            return Poll::Ready(Some(Err(status.into())));
+        if let Some(data) = frame.data_ref() {
+            let counted = admission::hold_request(data.len()).map_err(refusal::overloaded);
+            if let Err(status) = counted.and_then(|()| this.check(data)) {
+                return Poll::Ready(Some(Err(status.into())));
+            }
         }
         Poll::Ready(Some(Ok(frame)))
     }

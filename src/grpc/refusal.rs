@@ -1,13 +1,21 @@
 //! What a call hears that never reaches a handler. The texts are those of Dapr and of Go's gRPC.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, header};
-use tonic::{Code, Status, body::Body};
+use tonic::{
+    Code, Status,
+    body::Body,
+    metadata::{MetadataMap, MetadataValue},
+};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::{
-    edge::{baggage::BaggageError, token::TokenError},
+    edge::{
+        admission::{RETRY_AFTER_SECONDS, Refusal},
+        baggage::BaggageError,
+        token::TokenError,
+    },
     grpc::{deadline::TimeoutError, names::Destination},
 };
 
@@ -75,6 +83,21 @@ pub fn unauthenticated(error: TokenError, headers: &HeaderMap) -> Status {
     ]);
     let details = ErrorDetails::with_error_info("Unauthorized", "dapr.io", metadata);
     Status::with_error_details(Code::Unauthenticated, "Unauthorized", details)
+}
+
+/// The sidecar has too much to do; nothing of the call was done.
+pub fn overloaded(refusal: Refusal) -> Status {
+    let metadata = HashMap::from([
+        ("limit".to_owned(), refusal.limit.label().to_owned()),
+        ("flag".to_owned(), refusal.limit.flag().to_owned()),
+        ("value".to_owned(), refusal.most.to_string()),
+    ]);
+    let mut details = ErrorDetails::with_error_info(refusal.limit.reason(), "dapr.io", metadata);
+    details.set_retry_info(Some(Duration::from_secs(RETRY_AFTER_SECONDS.into())));
+    let mut trailers = MetadataMap::new();
+    trailers.insert("retry-after", MetadataValue::from(RETRY_AFTER_SECONDS));
+    let (code, message) = (Code::ResourceExhausted, refusal.to_string());
+    Status::with_error_details_and_metadata(code, message, details, trailers)
 }
 
 /// The caller's baggage is none.

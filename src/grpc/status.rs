@@ -4,7 +4,10 @@ use tonic::{Code, Status};
 use tonic_types::{BadRequest, ErrorDetail, ErrorInfo, ResourceInfo, StatusExt as _};
 
 use crate::{
-    api::error::{StateError, WriteFailure, WriteFailureKind},
+    api::{
+        error::{StateError, WriteFailure, WriteFailureKind},
+        failures::Operation,
+    },
     resiliency::policy::PolicyError,
     state_store::StoreError,
 };
@@ -35,17 +38,21 @@ fn code_and_details(error: &StateError, message: &str) -> (Code, Vec<ErrorDetail
                 info("DAPR_STATE_ILLEGAL_KEY"),
             ],
         ),
-        StateError::EmptyKey => (Code::InvalidArgument, vec![info("ERR_STATE_SAVE")]),
+        StateError::EmptyKey => (Code::InvalidArgument, vec![info(Operation::Save.error_code())]),
         StateError::InvalidJson(_) => (Code::Unknown, vec![]),
-        StateError::Get { cause, .. } => (get_code(cause), vec![info("ERR_STATE_GET")]),
+        StateError::Get { cause, .. } => (get_code(cause), vec![info(Operation::Get.error_code())]),
         StateError::BulkGet(cause) => (bulk_get_code(cause), vec![]),
-        StateError::Save { cause, .. } => (write_code(cause), vec![info("ERR_STATE_SAVE")]),
-        StateError::Delete { cause, .. } => (write_code(cause), vec![info("ERR_STATE_DELETE")]),
+        StateError::Save { cause, .. } => {
+            (write_code(cause), vec![info(Operation::Save.error_code())])
+        }
+        StateError::Delete { cause, .. } => {
+            (write_code(cause), vec![info(Operation::Delete.error_code())])
+        }
         StateError::BulkDelete { cause, .. } => {
-            (write_code(cause), vec![info("ERR_STATE_BULK_DELETE")])
+            (write_code(cause), vec![info(Operation::BulkDelete.error_code())])
         }
         StateError::Transaction(cause) => {
-            (transaction_code(cause), vec![info("ERR_STATE_TRANSACTION")])
+            (transaction_code(cause), vec![info(Operation::Transaction.error_code())])
         }
         StateError::UnsupportedOperation(_) => {
             (Code::Unimplemented, vec![info("ERR_NOT_SUPPORTED_STATE_OPERATION")])
@@ -87,12 +94,7 @@ fn bulk_get_code(cause: &PolicyError<StoreError>) -> Code {
 }
 
 fn write_code(cause: &WriteFailure) -> Code {
-    match cause.kind() {
-        WriteFailureKind::Conflict => Code::Aborted,
-        WriteFailureKind::InvalidEtag => Code::InvalidArgument,
-        WriteFailureKind::OutOfTime => Code::DeadlineExceeded,
-        WriteFailureKind::Internal => Code::Internal,
-    }
+    Code::from(cause.kind().told().grpc as i32)
 }
 
 fn info(reason: &str) -> ErrorDetail {

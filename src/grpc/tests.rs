@@ -153,7 +153,13 @@ impl TestEdge {
         let listener = bind();
         let port = listener.port();
         let service = service(scripted.clone(), surroundings);
-        tokio::spawn(listener::serve(listener, Wire::grpc(4096), service, drain.clone()));
+        tokio::spawn(listener::serve(
+            listener,
+            Wire::grpc(64 << 10),
+            service,
+            drain.clone(),
+            Admission::default(),
+        ));
         Self { port, scripted, drain }
     }
 
@@ -424,7 +430,13 @@ async fn the_internal_port_serves_nothing() {
     let listener = bind();
     let (port, around) = (listener.port(), surroundings());
     let drain = around.drain.clone();
-    tokio::spawn(listener::serve(listener, Wire::grpc(4096), internal_service(around), drain));
+    tokio::spawn(listener::serve(
+        listener,
+        Wire::grpc(64 << 10),
+        internal_service(around),
+        drain,
+        Admission::default(),
+    ));
     let mut client = DaprClient::new(connect(port).await);
     let refused = client.get_state(get("1")).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unimplemented);

@@ -7,7 +7,11 @@ use http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
 use crate::{
-    api::error::{StateError, WriteFailure, WriteFailureKind},
+    api::{
+        error::{StateError, WriteFailure},
+        failures::OVERLOADED,
+    },
+    edge::admission::{RETRY_AFTER_SECONDS, Refusal},
     http::go_json,
     metrics::error_codes::ErrorCode,
 };
@@ -50,6 +54,12 @@ pub enum Detail<'a> {
         /// The word.
         reason: &'a str,
     },
+    /// When to try again.
+    #[serde(rename = "type.googleapis.com/google.rpc.RetryInfo")]
+    RetryInfo {
+        /// How long to wait first.
+        retry_delay: &'a str,
+    },
     /// What it is about.
     #[serde(rename = "type.googleapis.com/google.rpc.ResourceInfo")]
     ResourceInfo {
@@ -91,6 +101,22 @@ impl<'a> ErrorBody<'a> {
         let code = Extension(ErrorCode { code, is_about_state });
         (status, [(header::CONTENT_TYPE, JSON)], code, go_json::to_vec(self)).into_response()
     }
+}
+
+/// What a caller hears when there is too much to do; nothing of the call was done.
+pub fn overloaded(refusal: Refusal) -> Response<Body> {
+    let Refusal { limit, most } = refusal;
+    let (message, most) = (refusal.to_string(), most.to_string());
+    let named = [("limit", limit.label()), ("flag", limit.flag()), ("value", &most)];
+    let delay = format!("{RETRY_AFTER_SECONDS}s");
+    let mut response = ErrorBody::new(OVERLOADED, &message)
+        .with_details(vec![
+            info(limit.reason(), Some(BTreeMap::from(named))),
+            Detail::RetryInfo { retry_delay: &delay },
+        ])
+        .with_status(StatusCode::TOO_MANY_REQUESTS);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+    response
 }
 
 /// An answer in plain text, as Go's HTTP library writes errors.
@@ -214,13 +240,8 @@ fn status(error: &StateError) -> StatusCode {
 }
 
 fn write_status(cause: &WriteFailure) -> StatusCode {
-    match cause.kind() {
-        WriteFailureKind::Conflict => StatusCode::CONFLICT,
-        WriteFailureKind::InvalidEtag => StatusCode::BAD_REQUEST,
-        WriteFailureKind::OutOfTime | WriteFailureKind::Internal => {
-            StatusCode::INTERNAL_SERVER_ERROR
-        }
-    }
+    let status = cause.kind().told().http.and_then(|status| StatusCode::from_u16(status).ok());
+    status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 fn info<'d>(reason: &'d str, metadata: Option<BTreeMap<&'d str, &'d str>>) -> Detail<'d> {

@@ -21,14 +21,20 @@ use crate::{
     http::{
         Sidecar,
         access::{METADATA, SHUTDOWN, add_open},
-        error::{ErrorBody, JSON},
+        error::{self, ErrorBody, JSON},
         go_json,
     },
 };
 
+/// What the sidecar says about itself.
+pub const PATH: &str = "/v1.0/metadata";
+
+/// Where it is asked to end.
+pub const SHUTDOWN_PATH: &str = "/v1.0/shutdown";
+
 /// The routes that `access` leaves open.
 pub fn routes(sidecar: Sidecar, access: &Access) -> Router {
-    let shutdown = [(SHUTDOWN, "/v1.0/shutdown", post(shutdown))];
+    let shutdown = [(SHUTDOWN, SHUTDOWN_PATH, post(shutdown))];
     add_open(metadata_routes(access), access, shutdown).with_state(sidecar)
 }
 
@@ -38,8 +44,7 @@ pub fn public_routes(sidecar: Sidecar, access: &Access) -> Router {
 }
 
 fn metadata_routes(access: &Access) -> Router<Sidecar> {
-    let routes =
-        [(METADATA, "/v1.0/metadata", get(read)), (METADATA, "/v1.0/metadata/{key}", put(write))];
+    let routes = [(METADATA, PATH, get(read)), (METADATA, "/v1.0/metadata/{key}", put(write))];
     add_open(Router::new(), access, routes)
 }
 
@@ -71,7 +76,8 @@ async fn write(
 /// The body could not be read, for its size or because its sender left.
 fn unreadable<E: Error>(error: &BodyError<E>) -> Response<Body> {
     let why = match error {
-        BodyError::TooLarge => error.to_string(),
+        BodyError::Refused(refusal) => return error::overloaded(*refusal),
+        BodyError::TooLarge | BodyError::Silent => error.to_string(),
         // As Go calls a body that ends too early, and as the state routes do.
         BodyError::Broken(_) => "unexpected EOF".to_owned(),
     };

@@ -29,11 +29,12 @@ use crate::{
     call::Call,
     edge::{
         access::Access,
+        admission::Refusal,
         limits::{BodyError, read_body},
     },
     http::{
         access::{STATE, STATE_ALPHA, add_open},
-        error::{Asked, ErrorBody},
+        error::{self, Asked, ErrorBody},
         path,
         state::decode::{ItemRequest, Malformed, Metadata},
     },
@@ -90,6 +91,8 @@ enum Failure {
     Malformed(String),
     /// The body of a query could not be read.
     Unreadable(String),
+    /// There was no room for the body.
+    Refused(Refusal),
 }
 
 impl From<StateError> for Failure {
@@ -107,16 +110,31 @@ impl From<PathRejection> for Failure {
 impl Failure {
     /// A body that the save cannot read; the other routes say more.
     fn bare(error: Malformed) -> Self {
-        Self::Malformed(error.to_string())
+        match error {
+            Malformed::Refused(refusal) => Self::Refused(refusal),
+            error => Self::Malformed(error.to_string()),
+        }
     }
 
     fn body(error: Malformed) -> Self {
-        Self::Malformed(format!("failed deserializing HTTP body: {error}"))
+        match error {
+            Malformed::Refused(refusal) => Self::Refused(refusal),
+            error => Self::Malformed(format!("failed deserializing HTTP body: {error}")),
+        }
+    }
+
+    /// The body of a query, which is read for nothing but its text.
+    fn query(error: Malformed) -> Self {
+        match error {
+            Malformed::Refused(refusal) => Self::Refused(refusal),
+            error => Self::Unreadable(format!("failed to read request body: {error}")),
+        }
     }
 
     fn answer(&self, asked: &Asked<'_>) -> Response<Body> {
         let (code, message) = match self {
             Self::State(error) => return asked.refused(error),
+            Self::Refused(refusal) => return error::overloaded(*refusal),
             Self::Malformed(message) => ("ERR_MALFORMED_REQUEST", message),
             Self::Unreadable(message) => ("ERR_BODY_READ", message),
         };
@@ -271,9 +289,7 @@ impl StateEdge {
 
     /// A query's body is read before its store is looked for, unlike any other's.
     async fn query(&self, path: NamedPath, body: Body) -> Result<(), Failure> {
-        let body = self.read(body).await.map_err(|error| {
-            Failure::Unreadable(format!("failed to read request body: {error}"))
-        })?;
+        let body = self.read(body).await.map_err(Failure::query)?;
         Ok(self.api.component(&path?.store)?.query(&lossy(&body))?)
     }
 
@@ -287,6 +303,8 @@ impl StateEdge {
 fn unreadable<E: Error>(error: BodyError<E>) -> Malformed {
     match error {
         BodyError::TooLarge => Malformed::TooLarge,
+        BodyError::Silent => Malformed::Silent(error.to_string()),
+        BodyError::Refused(refusal) => Malformed::Refused(refusal),
         // Its sender left, or what it sends is not HTTP: Go says the same of both.
         BodyError::Broken(_) => Malformed::Json(JsonError::UnexpectedEof),
     }

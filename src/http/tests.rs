@@ -105,11 +105,15 @@ impl TestEdge {
         let listener =
             listener::Listener::bind("--dapr-http-port", &["127.0.0.1".to_owned()], 0).unwrap();
         let port = listener.port();
-        let Wire::Http { head_bytes, .. } = Wire::http(4096, true) else { unreachable!() };
-        let wire =
-            Wire::Http { head_bytes, head_timeout: options.head_timeout, http2: options.http2 };
+        let Wire::Http { head_bytes, streams, .. } = Wire::http(4096, true) else { unreachable!() };
+        let wire = Wire::Http {
+            head_bytes,
+            head_timeout: options.head_timeout,
+            http2: options.http2,
+            streams,
+        };
         let service = service(routes, surroundings);
-        tokio::spawn(listener::serve(listener, wire, service, drain.clone()));
+        tokio::spawn(listener::serve(listener, wire, service, drain.clone(), Admission::default()));
         Self { port, sidecar, drain, entered, release }
     }
 

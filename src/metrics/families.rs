@@ -106,6 +106,18 @@ families! {
     REFUSALS: Counter "outrigger_refusals_total"
         ["app_id", "protocol", "reason"]
         "Calls that were turned away before a handler saw them.";
+    LIMIT: Gauge "outrigger_limit"
+        ["app_id", "limit"]
+        "The most that may be in flight or open at once, for limits that are set.";
+    LIMIT_USE: Gauge "outrigger_limit_use"
+        ["app_id", "limit"]
+        "How much of it is in flight or open at the moment of the scrape.";
+    LIMIT_PEAK: Gauge "outrigger_limit_use_peak"
+        ["app_id", "limit"]
+        "The most of it that was in flight or open at once since the start.";
+    LIMIT_REFUSALS: Counter "outrigger_limit_refusals_total"
+        ["app_id", "limit"]
+        "What was turned away because of it.";
     PROCESS_CPU: Counter "process_cpu_seconds_total" []
         "Processor time that the process has used, in seconds.";
     PROCESS_MAX_FDS: Gauge "process_max_fds" []

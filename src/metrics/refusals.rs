@@ -28,9 +28,12 @@ pub enum Reason {
     Access,
     /// Nothing is served there.
     Unserved,
+    /// There is too much to do: `outrigger_overload_refusals_total` says of what.
+    Overload,
 }
 
-const REASONS: [&str; 6] = ["protocol", "head", "baggage", "token", "access", "unserved"];
+const REASONS: [&str; 7] =
+    ["protocol", "head", "baggage", "token", "access", "unserved", "overload"];
 
 /// How many calls were turned away, and why.
 #[derive(Debug, Default)]

@@ -82,14 +82,14 @@ impl<E> PolicyError<E> {
 impl<E: Classify> PolicyError<E> {
     /// Whether another attempt can end differently. A rejection by the breaker ends the call at
     /// once, even if retries are unlimited, as in daprd.
-    pub(super) fn is_worth_a_retry(&self) -> bool {
+    pub fn retry(&self) -> Retry {
         match self {
-            Self::Operation(error) => error.fault().retry == Retry::Worthwhile,
-            Self::TimedOut => true,
+            Self::Operation(error) => error.fault().retry,
+            Self::TimedOut => Retry::Worthwhile,
             Self::DeadlineExceeded
             | Self::NoTimeToRetry(_)
             | Self::CircuitOpen
-            | Self::TooManyRequests => false,
+            | Self::TooManyRequests => Retry::Pointless,
         }
     }
 
@@ -104,7 +104,7 @@ impl<E: Classify> PolicyError<E> {
     }
 
     /// How the attempt counts for the breaker that let it through.
-    fn outcome(&self) -> Outcome {
+    pub fn outcome(&self) -> Outcome {
         match self {
             Self::Operation(error) | Self::NoTimeToRetry(error) => error.fault().outcome,
             Self::TimedOut => Outcome::Failure,

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::{
     LOG_TARGET,
     backoff::{Backoff, Pauses},
-    fault::Classify,
+    fault::{Classify, Retry},
     policy::PolicyError,
 };
 use crate::{call::Call, go_text, metrics::resiliency::PolicyMeters};
@@ -68,7 +68,7 @@ impl<'a> Retries<'a> {
         {
             self.meters.timed_out();
         }
-        if !failure.is_worth_a_retry() {
+        if failure.retry() == Retry::Pointless {
             return Err(failure);
         }
         let Some(pause) = self.plan.as_mut().and_then(|plan| plan.next_pause(self.retries)) else {

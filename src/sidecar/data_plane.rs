@@ -1,7 +1,10 @@
 //! One data-plane thread: a runtime, its own connections to the stores, both edges.
 
-use std::{io, sync::Arc, thread::JoinHandle};
+use std::{convert::Infallible, io, sync::Arc, thread::JoinHandle};
 
+use ::http::{Request, Response};
+use http_body::Body;
+use hyper::{body::Incoming, service::Service};
 use tokio::sync::{oneshot, watch};
 
 use crate::{
@@ -11,6 +14,7 @@ use crate::{
     },
     edge::{
         access::Access,
+        admission::Admission,
         connection::Wire,
         drain::Drain,
         listener::{self, Listener},
@@ -35,6 +39,12 @@ pub struct Parts {
     pub shutdown: ShutdownHandle,
     /// What shutdown waits for.
     pub drain: Drain,
+    /// How much is taken on at once.
+    pub admission: Admission,
+    /// How many calls an HTTP/2 connection may carry at once.
+    pub max_streams: u32,
+    /// The largest head over gRPC in bytes.
+    pub max_header_list_size: u32,
     /// The token that callers must present.
     pub token: Option<ApiToken>,
     /// The largest body and message in bytes.
@@ -126,6 +136,7 @@ fn serve(listeners: Listeners, parts: &Parts) {
         access: parts.grpc_access.clone(),
         call_log: parts.call_log.is_some(),
         drain: parts.drain.clone(),
+        admission: parts.admission.clone(),
         meters: Some(parts.meters.grpc()),
     };
     let state = parts.stores.connect();
@@ -136,7 +147,7 @@ fn serve(listeners: Listeners, parts: &Parts) {
         parts.max_body_size,
     )
     .counting_errors(parts.meters.error_codes.clone());
-    let wire = Wire::grpc(parts.read_buffer_size);
+    let wire = Wire::grpc(parts.max_header_list_size).with_streams(parts.max_streams);
     // Other sidecars know nothing of the application's token, and the rules are about the API.
     let internal = grpc::internal_service(grpc::Surroundings {
         token: None,
@@ -145,8 +156,8 @@ fn serve(listeners: Listeners, parts: &Parts) {
         meters: None,
         ..around.clone()
     });
-    keep(listener::serve(listeners.internal, wire.clone(), internal, parts.drain.clone()));
-    keep(listener::serve(listeners.grpc, wire, grpc::service(dapr, around), parts.drain.clone()));
+    accept(listeners.internal, wire.clone(), internal, parts);
+    accept(listeners.grpc, wire, grpc::service(dapr, around), parts);
     serve_http(listeners.http, state, parts);
 }
 
@@ -170,16 +181,14 @@ fn serve_http(listener: Listener, state: StateApi, parts: &Parts) {
         },
         ..surroundings(parts)
     };
-    let wire = Wire::http(parts.read_buffer_size, parts.http2);
-    keep(listener::serve(listener, wire, http::service(routes, around), parts.drain.clone()));
+    accept(listener, http_wire(parts), http::service(routes, around), parts);
 }
 
 /// Serves health and metadata on this thread, to everybody.
 pub fn serve_public(listener: Listener, parts: &Parts) {
     let routes = http::public_routes(sidecar(parts), &parts.http_access);
     let around = http::Surroundings { unrouted: Unrouted::Nothing, ..surroundings(parts) };
-    let wire = Wire::http(parts.read_buffer_size, parts.http2);
-    keep(listener::serve(listener, wire, http::service(routes, around), parts.drain.clone()));
+    accept(listener, http_wire(parts), http::service(routes, around), parts);
 }
 
 /// Serves metrics on this thread, until its runtime ends: what happens while calls in flight are
@@ -187,7 +196,8 @@ pub fn serve_public(listener: Listener, parts: &Parts) {
 pub fn serve_metrics(listener: Listener, registry: Registry, read_buffer_size: usize) {
     let service = http::admin::metrics_service(Arc::new(registry));
     let wire = Wire::http(read_buffer_size, true);
-    keep(listener::serve(listener, wire, service, Drain::default()));
+    // Whoever watches is let in however much there is to do.
+    serve_within(listener, wire, service, Drain::default(), Admission::default());
 }
 
 fn sidecar(parts: &Parts) -> http::Sidecar {
@@ -205,15 +215,46 @@ fn surroundings(parts: &Parts) -> http::Surroundings {
         read_buffer_size: parts.read_buffer_size,
         tracing: parts.tracing,
         drain: parts.drain.clone(),
+        admission: parts.admission.clone(),
         meters: Some(parts.meters.http()),
         ..http::Surroundings::default()
     }
 }
 
+fn http_wire(parts: &Parts) -> Wire {
+    Wire::http(parts.read_buffer_size, parts.http2).with_streams(parts.max_streams)
+}
+
 /// Runs an accept loop as a task.
-fn keep(serving: impl Future<Output = io::Result<()>> + Send + 'static) {
+fn accept<S, B>(listener: Listener, wire: Wire, service: S, parts: &Parts)
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    S: Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+    B: Body + Send + Unpin + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    serve_within(listener, wire, service, parts.drain.clone(), parts.admission.clone());
+}
+
+fn serve_within<S, B>(
+    listener: Listener,
+    wire: Wire,
+    service: S,
+    drain: Drain,
+    admission: Admission,
+) where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    S: Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+    B: Body + Send + Unpin + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     tokio::spawn(async move {
-        if let Err(error) = serving.await {
+        let served = listener::serve(listener, wire, service, drain, admission);
+        if let Err(error) = served.await {
             tracing::error!(target: RUNTIME, "a port is not served by one of its threads: {error}");
         }
     });

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use crate::{
+    edge::admission::Admission,
     grpc, http,
     metrics::{
         Registry, error_codes::ErrorCodes, families, grpc::GrpcMeters, http::HttpMeters, process,
-        refusals::Refusals,
+        refusals::Refusals, text::Scrape,
     },
     resources::{FailedComponent, MetricSettings},
     sidecar::{
@@ -68,6 +69,7 @@ pub fn registry(
     settings: &MetricSettings,
     meters: &Meters,
     stores: &Stores,
+    admission: Admission,
     loaded: Loaded,
 ) -> Registry {
     let registry = Registry::new(settings.rules.clone());
@@ -82,6 +84,7 @@ pub fn registry(
         meters.calls.collect(scrape, app_id);
         meters.requests.collect(scrape, app_id);
         meters.refusals.collect(scrape, app_id);
+        limits(scrape, &admission, app_id);
         if let Some(codes) = &meters.error_codes {
             codes.collect(scrape, app_id);
         }
@@ -102,6 +105,18 @@ pub fn registry(
         stores.collect(scrape, &labels);
     });
     registry
+}
+
+fn limits(scrape: &mut Scrape, admission: &Admission, app_id: &str) {
+    for (limit, reading) in admission.snapshot().readings() {
+        let labels = [("app_id", app_id), ("limit", limit.label())];
+        if let Some(most) = reading.most {
+            scrape.number(&families::LIMIT, labels, most as f64);
+        }
+        scrape.number(&families::LIMIT_USE, labels, reading.current as f64);
+        scrape.number(&families::LIMIT_PEAK, labels, reading.peak as f64);
+        scrape.counter(&families::LIMIT_REFUSALS, labels, reading.refused);
+    }
 }
 
 fn store_labels(options: &SidecarOptions, resiliencies: &[(String, String)]) -> StoreLabels {

@@ -2,7 +2,11 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::{edge::token::ApiToken, http::cors::Cors, log::Level};
+use crate::{
+    edge::{admission::Most, token::ApiToken},
+    http::cors::Cors,
+    log::Level,
+};
 
 /// What a sidecar is started with.
 #[derive(Clone, Debug)]
@@ -43,6 +47,12 @@ pub struct SidecarOptions {
     pub max_body_size: Option<usize>,
     /// The greatest request head in bytes.
     pub read_buffer_size: usize,
+    /// The most calls, bytes and connections at once.
+    pub most: Most,
+    /// How many calls an HTTP/2 connection may carry at once.
+    pub max_streams: u32,
+    /// The greatest head of a gRPC request in bytes.
+    pub max_header_list_size: u32,
     /// How long calls in flight may take at the end; `None` without a limit.
     pub graceful_shutdown: Option<Duration>,
     /// The secret that callers must present, if any.

@@ -28,6 +28,7 @@ use super::{
 };
 use crate::go_text;
 
+pub mod answers;
 mod config;
 mod connection;
 pub mod health;

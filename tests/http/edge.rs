@@ -8,7 +8,7 @@ use outrigger::{
         metadata::{Health, Identity, MetadataApi, ShutdownHandle},
         state::{StateApi, StateComponent},
     },
-    edge::{access::Access, connection::Wire, drain::Drain, listener},
+    edge::{access::Access, admission::Admission, connection::Wire, drain::Drain, listener},
     http::{self, Sidecar, Surroundings},
     resiliency::policy::Policy,
     state_store::{
@@ -81,7 +81,8 @@ impl Edge {
             listener::Listener::bind("--dapr-http-port", &["127.0.0.1".to_owned()], 0).unwrap();
         let port = listener.port();
         let service = http::service(routes, surroundings);
-        tokio::spawn(listener::serve(listener, Wire::http(4096, true), service, drain.clone()));
+        let (wire, admission) = (Wire::http(4096, true), Admission::default());
+        tokio::spawn(listener::serve(listener, wire, service, drain.clone(), admission));
         Self { port, api, drain }
     }
 

@@ -9,6 +9,7 @@ mod deadlines; // a call lasts no longer than its caller waits
 mod documents; // links of README and docs
 mod doors; // public port, sockets, origins, API rules, lines about calls
 mod dotnet; // what .NET sends, sent without .NET
+mod failures; // the failure table: its document, and each of its rows for real
 mod ghosts; // nothing is written after its caller was told that it was not
 mod go_sdk; // the published Go SDK, and plain HTTP from Go
 mod grpcurl; // the published grpcurl, by reflection alone
@@ -22,6 +23,7 @@ mod metrics; // what a scrape says, and what docs/metrics.md says of it
 mod migration; // from daprd, beside it, and back
 mod multi_app; // run -f: several apps in one command
 mod output; // log formats, outputs that are blocked or closed
+mod overload; // calls, bytes, connections, streams: what is too much
 mod plain_http; // no SDK: HTTP from Python and from Node
 mod python_sdk; // the published Python SDK, its blocking and its asynchronous client
 mod recovery; // Redis down at start, wrong password, TLS, flushed scripts, stalls, replicas, metadata

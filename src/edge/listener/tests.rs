@@ -85,7 +85,9 @@ fn serve_on_thread(
             async { Ok(Response::new(Full::new(Bytes::from_static(b"hello")))) }
         });
         runtime.block_on(async {
-            serve(listener, Wire::http(4096, true), service, drain.clone()).await.unwrap();
+            serve(listener, Wire::http(4096, true), service, drain.clone(), Admission::default())
+                .await
+                .unwrap();
             drain.idle().await;
         });
     })

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::{
     api::json::{JsonError, Kind, Value},
+    edge::admission::Refusal,
     http::state::loose::{self, LooseError},
 };
 
@@ -35,6 +36,12 @@ pub enum Malformed {
     /// The body is larger than it may be.
     #[error("stream too large")]
     TooLarge,
+    /// The body stopped coming.
+    #[error("{0}")]
+    Silent(String),
+    /// There is no room for the body now.
+    #[error("{0}")]
+    Refused(Refusal),
 }
 
 /// What a save or an operation of a transaction asks for one key.

@@ -5,6 +5,7 @@ use fred::{
     types::Value,
 };
 
+use super::answers::{self, Meaning};
 use crate::state_store::{Entry, Outage, Prepared, PreparedChange, StoreError};
 
 #[cfg(test)]
@@ -185,7 +186,7 @@ pub(super) fn is_wrong_type(error: &Error) -> bool {
 
 /// Whether the server does not know the script.
 pub(super) fn is_unknown_script(error: &Error) -> bool {
-    error.details().starts_with("NOSCRIPT")
+    answers::find(error.details()).is_some_and(|answer| answer.meaning == Meaning::SendText)
 }
 
 /// Whether this server or this user may read a key, but not several in one script call.
@@ -202,8 +203,7 @@ pub(super) fn is_server_text(text: &str) -> bool {
 
 /// Whether another connection may find a server that can do what this one cannot.
 pub(super) fn wants_new_connection(text: &str) -> bool {
-    const CODES: [&str; 5] = ["READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "NOAUTH"];
-    CODES.iter().any(|code| text.starts_with(code))
+    answers::find(text).is_some_and(|answer| answer.ask_another)
 }
 
 /// Why a connection could not be made or ended, in the words of daprd's users.
@@ -278,23 +278,7 @@ fn conflict(write: &Prepared, scope: Scope) -> StoreError {
 
 /// Whether a server's error is one that will pass, so that another attempt may hear better.
 fn will_pass(answer: &str) -> bool {
-    // NOAUTH and WRONGPASS pass when the operator mends the password; NOPERM is about this caller's
-    // rights, and the next attempt would hear the same.
-    const PASSING: [&str; 11] = [
-        "READONLY",
-        "OOM",
-        "LOADING",
-        "CLUSTERDOWN",
-        "MISCONF",
-        "BUSY",
-        "MASTERDOWN",
-        "NOREPLICAS",
-        "TRYAGAIN",
-        "NOAUTH",
-        "WRONGPASS",
-    ];
-    let code = answer.split(' ').next().unwrap_or_default();
-    PASSING.contains(&code) || answer.starts_with("ERR max number of clients")
+    answers::find(answer).is_some_and(|answer| answer.meaning == Meaning::Passes)
 }
 
 /// As components-contrib state/redis: a set that fails names its key, all else is as it is.

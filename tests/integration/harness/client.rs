@@ -110,6 +110,11 @@ impl Client {
         block_on(save(self.dapr.clone(), item))
     }
 
+    /// Saves a value, for a task that saves several.
+    pub async fn save_later(self, key: &str, value: impl Into<Vec<u8>>) -> Result<(), Status> {
+        save(self.dapr, item(key, value)).await
+    }
+
     /// Begins to save a value.
     pub fn start_save(&self, key: &str, value: impl Into<Vec<u8>>) -> Pending {
         self.start_save_item(item(key, value))

@@ -1,0 +1,9 @@
+//! The failure table: the document that people read is the one that drives the engine, and each of
+//! its rows is brought about for real.
+
+mod caller;
+mod document;
+mod overload;
+mod rows;
+mod scene;
+mod scripted;

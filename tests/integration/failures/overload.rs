@@ -1,0 +1,61 @@
+//! The rows about too much to do: each on a sidecar of its own that may do one thing at a time.
+
+use std::{io::Write as _, net::TcpStream};
+
+use outrigger::api::failures::Row;
+
+use super::{caller::Asks, scene::stored};
+use crate::harness::{
+    canary::{self, key},
+    client::STORE,
+    eventually,
+    redis::Redis,
+    sidecar::Setup,
+};
+
+pub fn be_overloaded(row: Row) {
+    let flag = match row.id {
+        "too-many-calls" => "--max-calls-in-flight",
+        "too-many-bytes" => "--max-bytes-in-flight",
+        "too-many-connections" => "--max-connections",
+        other => panic!("nobody knows how to bring {other} about"),
+    };
+    let redis = Redis::start();
+    let sidecar = Setup::default().redis(&redis).args(&[flag, "1"]).start();
+    sidecar.wait_until_connected();
+    let head = format!(
+        "POST /v1.0/state/{STORE} HTTP/1.1\r\nhost: x\r\ndapr-api-token: {}\r\n\
+         content-length: 9\r\n\r\n[",
+        canary::TOKEN
+    );
+    // A body that does not end: a connection, a call, and a byte.
+    let begin = || {
+        let other = TcpStream::connect(("127.0.0.1", sidecar.http_port));
+        let mut other = other.expect("a connection");
+        other.write_all(head.as_bytes()).expect("it reads");
+        other
+    };
+    let mut others = Vec::new();
+    let asks = Asks::default();
+    eventually("another is there", || {
+        // One that came while an earlier connection was still going is refused itself.
+        others.push(begin());
+        asks.over_http(&sidecar, STORE, &key("before")).code == "429"
+    });
+    let refused = key("refused");
+    let over_http = asks.over_http(&sidecar, STORE, &refused);
+    let over_grpc = asks.over_grpc(&sidecar.client(), STORE, &refused);
+    let told = row.class.told().expect("an answer");
+    let status = told.http.expect("a status").to_string();
+    for (heard, code) in [(&over_http, status.as_str()), (&over_grpc, told.grpc.as_str())] {
+        assert_eq!(heard.code, code, "{heard:?}");
+        assert!(heard.message.contains(flag), "{heard:?}");
+    }
+    assert_eq!(over_http.word.as_deref(), row.error_code());
+    assert_eq!(over_grpc.word.as_deref(), row.reason());
+    assert_eq!(redis.field(&stored(&refused), "data"), None, "it was not carried out");
+    let operation = format!("component[{STORE}] output");
+    assert!(sidecar.said(0, &operation).is_empty(), "no policy was asked");
+    drop(others);
+    sidecar.finish();
+}
