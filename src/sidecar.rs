@@ -91,20 +91,18 @@ pub async fn start(
     let settings = &configuration.metrics;
     let stores = Stores::new(resources.components, &resources.policies, settings.latencies());
     let meters = Meters::new(settings, &stores);
-    let namespaces = resources.resiliency_namespaces;
+    let names = resources.resiliency_names.iter().cloned();
     let loaded = Loaded {
-        resiliencies: resources.resiliency_names.iter().cloned().zip(namespaces).collect(),
+        resiliencies: names.zip(resources.resiliency_namespaces).collect(),
         failed_components: resources.failed_components,
     };
-    let most = descriptors::within_descriptors(options.most, options.data_plane_threads);
-    let admission = Admission::new(most);
+    let admission = admission(options);
     let registry = meters::registry(options, settings, &meters, &stores, admission.clone(), loaded);
     let Ports { apis: listeners, public, metrics } = Ports::open(options)?;
     let identity = identity(options, &stores, &resources.resiliency_names);
     let rules = configuration.api_rules;
-    let report = stores.clone();
     let parts = Parts {
-        metadata: MetadataApi::new(identity, Arc::new(move |extended| report.report(extended))),
+        metadata: metadata(identity, stores.clone()),
         stores,
         health: Health::starting(&options.app_id),
         shutdown: ShutdownHandle::default(),
@@ -127,10 +125,7 @@ pub async fn start(
     let internal_port = listeners.internal.port();
     announce::loaded(&parts.stores);
     let planes = start_planes(options.data_plane_threads, listeners, &parts).await?;
-    if let Some(listener) = public {
-        announce::listening_publicly(options, listener.port());
-        data_plane::serve_public(listener, &parts);
-    }
+    serve_public(options, public, &parts);
     let metrics_port = metrics.map(|listener| serve_metrics(options, listener, registry));
     announce::listening(options, &parts, grpc_port, http_port);
     announce::listening_internally(options, internal_port);
@@ -180,6 +175,22 @@ impl Running {
         drop(self.planes);
         announce::ended();
         ShutdownOutcome::Graceful
+    }
+}
+
+fn metadata(identity: Identity, stores: Stores) -> MetadataApi {
+    MetadataApi::new(identity, Arc::new(move |extended| stores.report(extended)))
+}
+
+fn admission(options: &SidecarOptions) -> Admission {
+    Admission::new(descriptors::within_descriptors(options.most, options.data_plane_threads))
+}
+
+/// Serves the public port, if there is one.
+fn serve_public(options: &SidecarOptions, listener: Option<Listener>, parts: &Parts) {
+    if let Some(listener) = listener {
+        announce::listening_publicly(options, listener.port());
+        data_plane::serve_public(listener, parts);
     }
 }
 
