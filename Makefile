@@ -11,7 +11,7 @@ REQUIREMENTS := tests/apps/python/requirements.txt
 NODE_LOCK := tests/apps/javascript/package-lock.json
 NODE_MODULES := tests/apps/javascript/node_modules
 # What `make bench` needs beside the sidecar.
-BENCH_CRATES := -p outrigger-bench -p outrigger-counted -p outrigger-floors -p outrigger-load
+BENCH_CRATES := -p outrigger-bench -p outrigger-floors -p outrigger-load
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .PHONY: help run story test test-deps install-check conformance lint bench bench-docs bench-engine gates gates-record fuzz
@@ -86,7 +86,7 @@ GATES := "$(TARGET_DIR)/debug/outrigger-bench" --gates benches/gates.json --side
 .PHONY: gates-programs
 gates-programs: redis valgrind
 	$(CARGO) build --locked --profile dist --bin outrigger
-	$(CARGO) build --locked $(BENCH_CRATES)
+	$(CARGO) build --locked $(BENCH_CRATES) -p outrigger-counted
 
 # The sidecar is built alone: a crate built beside it could turn on features that users do not get.
 .PHONY: bench-programs
