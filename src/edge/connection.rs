@@ -41,7 +41,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many headers a request may have. daprd has no such limit, but the one on their bytes comes
 /// first for all but the shortest; hyper's own is 100.
-const MAX_HEADERS: usize = 1024;
+const MAX_HEADERS: usize = 256;
 
 /// How far a head may go past its limit and still be read, so that the handler can answer that it
 /// is too large; hyper's own answer says nothing.

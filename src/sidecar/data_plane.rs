@@ -1,6 +1,6 @@
 //! One data-plane thread: a runtime, its own connections to the stores, both edges.
 
-use std::{convert::Infallible, io, sync::Arc, thread::JoinHandle};
+use std::{convert::Infallible, io, sync::Arc, thread::JoinHandle, time::Duration};
 
 use ::http::{Request, Response};
 use http_body::Body;
@@ -103,6 +103,7 @@ impl DataPlane {
         let thread =
             std::thread::Builder::new().name(format!("data-plane-{number}")).spawn(move || {
                 runtime.block_on(async {
+                    tokio::spawn(tick());
                     serve(listeners, &parts);
                     let _ = started.send(());
                     // A dropped sender stops the thread as well.
@@ -236,6 +237,16 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     serve_within(listener, wire, service, parts.drain.clone(), parts.admission.clone());
+}
+
+/// Keeps the next wake of this thread's timers near. tokio wakes its own thread with a system call
+/// for a timer that is due before the next one so far, and a call's timers (its deadline at the store,
+/// its policy's timeout) are due seconds from now: with a tick before that they cost none.
+async fn tick() {
+    const TICK: Duration = Duration::from_millis(500);
+    loop {
+        tokio::time::sleep(TICK).await;
+    }
 }
 
 fn serve_within<S, B>(

@@ -134,32 +134,47 @@ async fn call(
     batch: &Batch<Writes>,
     form: Form,
 ) -> Replies {
+    lane.meters.write(batch.len());
+    match confirm {
+        Confirm::Never => {
+            let (keys, arguments) = scripts::arguments(batch);
+            let on_wire = lane.pulse.hand_over();
+            let script = match form {
+                Form::Name => client.evalsha(WRITE.sha, keys, arguments).await,
+                // What happens rarely is boxed: fred's futures are large, and moved with the batch's.
+                Form::Text => Box::pin(client.eval(WRITE.text, keys, arguments)).await,
+            };
+            settle(on_wire, &script);
+            Replies { script, confirmed: Ok(()) }
+        }
+        Confirm::Replicas(count) => {
+            Box::pin(call_and_confirm(lane, client, count.get(), batch, form)).await
+        }
+    }
+}
+
+async fn call_and_confirm(
+    lane: &Lane,
+    client: &Client,
+    replicas: i64,
+    batch: &Batch<Writes>,
+    form: Form,
+) -> Replies {
     let (keys, arguments) = scripts::arguments(batch);
     let on_wire = lane.pulse.hand_over();
-    lane.meters.write(batch.len());
     let script = async {
         match form {
             Form::Name => client.evalsha(WRITE.sha, keys, arguments).await,
             Form::Text => client.eval(WRITE.text, keys, arguments).await,
         }
     };
-    match confirm {
-        Confirm::Never => {
-            let script = script.await;
-            settle(on_wire, &script);
-            Replies { script, confirmed: Ok(()) }
-        }
-        Confirm::Replicas(count) => {
-            let replicas = count.get();
-            let millis = i64::try_from(Confirm::WAIT.as_millis()).unwrap_or(i64::MAX);
-            let wait = client.wait::<Value>(replicas, millis);
-            // Both are handed over at once, in this order.
-            let (script, waited) = futures_util::future::join(script, wait).await;
-            settle(on_wire, &waited);
-            let confirmed = waited.map(|_| ()).map_err(|error| unconfirmed(replicas, &error));
-            Replies { script, confirmed }
-        }
-    }
+    let millis = i64::try_from(Confirm::WAIT.as_millis()).unwrap_or(i64::MAX);
+    let wait = client.wait::<Value>(replicas, millis);
+    // Both are handed over at once, in this order.
+    let (script, waited) = futures_util::future::join(script, wait).await;
+    settle(on_wire, &waited);
+    let confirmed = waited.map(|_| ()).map_err(|error| unconfirmed(replicas, &error));
+    Replies { script, confirmed }
 }
 
 /// Tells the watchdog how a command on the wire ended.

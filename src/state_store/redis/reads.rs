@@ -4,7 +4,7 @@
 //! read by one script call, which costs Redis little more and us far less per key than as many
 //! commands.
 
-use std::{collections::VecDeque, mem};
+use std::{collections::VecDeque, mem, pin::pin};
 
 use fred::{
     clients::Client,
@@ -129,7 +129,7 @@ impl Reads<'_> {
                 reply::reads(value, keys.len()).unwrap_or_else(|error| vec![Err(error); keys.len()])
             }
             Err(error) if reply::refuses_scripts(&error) => {
-                join_all(keys.iter().map(|key| self.one(key))).await
+                Box::pin(join_all(keys.iter().map(|key| self.one(key)))).await
             }
             Err(error) => vec![Err(reply::read_error(&error)); keys.len()],
         }
@@ -138,21 +138,23 @@ impl Reads<'_> {
     async fn call(&self, keys: &[&StoredKey]) -> Result<Value, Error> {
         let names = || keys.iter().map(|key| Key::from(key.as_str())).collect::<Vec<_>>();
         let count = keys.len();
-        let reply = self.watched(count, self.client.evalsha(READ.sha, names(), ())).await;
+        let command = pin!(self.client.evalsha(READ.sha, names(), ()));
+        let reply = self.watched(count, command).await;
         if reply.as_ref().is_err_and(reply::is_unknown_script) {
-            return self.watched(count, self.client.eval(READ.text, names(), ())).await;
+            let command = Box::pin(self.client.eval(READ.text, names(), ()));
+            return self.watched(count, command).await;
         }
         reply
     }
 
     async fn one(&self, key: &StoredKey) -> Read {
         let hash = || async {
-            let reply = self.watched(1, self.client.hgetall(key.as_str())).await;
-            reply.map(reply::entry)
+            let command = pin!(self.client.hgetall(key.as_str()));
+            self.watched(1, command).await.map(reply::entry)
         };
         let plain = || async {
-            let reply = self.watched(1, self.client.get(key.as_str())).await;
-            reply.map(|value| Ok(reply::plain_entry(value)))
+            let command = pin!(self.client.get(key.as_str()));
+            self.watched(1, command).await.map(|value| Ok(reply::plain_entry(value)))
         };
         let mut found = hash().await;
         if found.as_ref().is_err_and(reply::is_wrong_type) {
@@ -165,11 +167,11 @@ impl Reads<'_> {
         found.unwrap_or_else(|error| Err(reply::read_error(&error)))
     }
 
-    /// Watches one command over so many keys on the wire.
+    /// Watches one command over so many keys on the wire. Give it pinned: fred's futures are large.
     async fn watched(
         &self,
         keys: usize,
-        command: impl Future<Output = Result<Value, Error>>,
+        command: impl Future<Output = Result<Value, Error>> + Unpin,
     ) -> Result<Value, Error> {
         let on_wire = self.lane.pulse.hand_over();
         self.lane.meters.read(keys);

@@ -17,7 +17,7 @@ pub(super) struct Script {
 
 /// Carries out a batch of writes.
 pub(super) const WRITE: Script =
-    Script { text: include_str!("write.lua"), sha: "63149287505bc188c41e1fdf615709ea2af969cf" };
+    Script { text: include_str!("write.lua"), sha: "96e898787504c574a21c7864ddc88245874aa16c" };
 
 /// Reads several keys.
 pub(super) const READ: Script =

@@ -39,7 +39,7 @@ impl Section for Concurrency {
 
     fn findings(&self) -> Vec<Finding> {
         let mut found = Vec::new();
-        for (_, name) in OPERATIONS {
+        for (operation, name) in OPERATIONS {
             let ratios = |in_flight| {
                 let what = label(name, in_flight);
                 self.0.ratios((OUTRIGGER, &what), (PLAIN, &what))
@@ -48,7 +48,12 @@ impl Section for Concurrency {
             for in_flight in IN_FLIGHT.into_iter().filter(|in_flight| *in_flight != 64) {
                 let what = format!("{name} CPU per call / plain, {in_flight} in flight, / at 64");
                 let samples = paired_ratios(&ratios(in_flight), &at_64);
-                found.push(Finding::new(what, "x", samples, TARGET));
+                // Saves have no target: at 64 they share script calls, which `plain` never does and
+                // one call alone cannot, so that this ratio is the greater the better that works.
+                found.push(match operation {
+                    Operation::Get => Finding::new(what, "x", samples, TARGET),
+                    _ => Finding::told(what, "x", samples),
+                });
             }
         }
         found

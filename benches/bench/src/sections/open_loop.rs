@@ -1,5 +1,6 @@
 //! How long calls take that come at half the rate that can be served, whatever becomes of them; with
-//! many keys, and on many connections.
+//! many keys, and on many connections. A call costs more where it has its connection's reads and
+//! writes for itself, so the rate is half of what many connections can have: the same for all.
 
 use anyhow::{Context as _, ensure};
 
@@ -28,8 +29,11 @@ pub fn open(lab: &mut Lab) -> anyhow::Result<Box<dyn Section>> {
     lab.ask(OUTRIGGER, &fill).context("writing many keys")?;
     let keys = lab.redis.keys()?;
     ensure!(keys >= u64::from(lab.plan.many_keys), "Redis has {keys} keys only");
-    let load = Load::usual(Operation::Get, lab.plan.span());
-    let peak = lab.drive(OUTRIGGER, &load, "GetState, 64 in flight")?.calls_per_second;
+    let mut load = Load::usual(Operation::Get, lab.plan.span());
+    load.connections = CONNECTIONS;
+    load.pace = Pace::InFlight(CONNECTIONS);
+    let what = format!("GetState, {CONNECTIONS} connections, each with one call in flight");
+    let peak = lab.drive(OUTRIGGER, &load, &what)?.calls_per_second;
     Ok(Box::new(OpenLoop { samples: Samples::default(), rate: peak / 2.0 }))
 }
 
