@@ -40,7 +40,7 @@ const PING_TIMEOUT: Duration = Duration::from_secs(5);
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many headers a request may have. daprd has no such limit, but the one on their bytes comes
-/// first for all but the shortest; hyper's own is 100.
+/// first for all but the shortest. Room for them is cleared for each request, so it is not for more.
 const MAX_HEADERS: usize = 256;
 
 /// How far a head may go past its limit and still be read, so that the handler can answer that it

@@ -115,7 +115,7 @@ fn limits(scrape: &mut Scrape, admission: &Admission, app_id: &str) {
         }
         scrape.number(&families::LIMIT_USE, labels, reading.current as f64);
         scrape.number(&families::LIMIT_PEAK, labels, reading.peak as f64);
-        scrape.counter(&families::LIMIT_REFUSALS, labels, reading.refused);
+        scrape.number(&families::LIMIT_REFUSALS, labels, reading.refused as f64);
     }
 }
 

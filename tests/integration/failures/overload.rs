@@ -1,6 +1,6 @@
 //! The rows about too much to do: each on a sidecar of its own that may do one thing at a time.
 
-use std::{io::Write as _, net::TcpStream};
+use std::{io::Write as _, net::TcpStream, time::Duration};
 
 use outrigger::api::failures::Row;
 
@@ -12,6 +12,12 @@ use crate::harness::{
     redis::Redis,
     sidecar::Setup,
 };
+
+/// Whether nothing is said to a connection for longer than a refusal takes.
+fn is_unanswered(connection: &TcpStream) -> bool {
+    connection.set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout");
+    connection.peek(&mut [0]).is_err()
+}
 
 pub fn be_overloaded(row: Row) {
     let flag = match row.id {
@@ -39,8 +45,10 @@ pub fn be_overloaded(row: Row) {
     let asks = Asks::default();
     eventually("another is there", || {
         // One that came while an earlier connection was still going is refused itself.
-        others.push(begin());
-        asks.over_http(&sidecar, STORE, &key("before")).code == "429"
+        let other = begin();
+        let is_held = is_unanswered(&other);
+        others.push(other);
+        is_held && asks.over_http(&sidecar, STORE, &key("before")).code == "429"
     });
     let refused = key("refused");
     let over_http = asks.over_http(&sidecar, STORE, &refused);
