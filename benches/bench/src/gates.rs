@@ -74,13 +74,14 @@ impl Gate {
 /// Measures, prints, and says whether every gate is kept. With `record` the file is written anew and
 /// holds only what has a limit of its own.
 pub fn hold(lab: &Lab, counted: &Path, file: &Path, record: bool) -> anyhow::Result<bool> {
+    // It writes the keys that are read below.
+    let mut gates = with_limits(lab)?;
     let mut measured = Recorded::default();
     for (operation, name) in OPERATIONS {
         eprintln!("counting the instructions and allocations of {name}");
         *measured.instructions.of_mut(operation) = instructions::of_sidecar(lab, operation)?;
         *measured.allocations.of_mut(operation) = allocations(lab, counted, operation)?;
     }
-    let mut gates = with_limits(lab)?;
     if record {
         let text = serde_json::to_string_pretty(&measured)?;
         fs::write(file, text + "\n").with_context(|| format!("writing {}", file.display()))?;
