@@ -34,8 +34,13 @@ impl Section for Curve {
                 if rate > peak * SERVED {
                     continue;
                 }
-                let load = Load { pace: Pace::PerSecond(rate), ..closed.clone() };
+                let mut load = Load { pace: Pace::PerSecond(rate), ..closed.clone() };
+                load.refusals_expected = true;
                 let outcome = lab.ask(subject, &load)?;
+                // Refused at this rate: there is no latency to show.
+                if outcome.failed() > 0 {
+                    continue;
+                }
                 let latency = outcome.latency();
                 let (p50_us, p99_us) = (latency.p50, latency.p99);
                 let subject = (*subject).to_owned();
