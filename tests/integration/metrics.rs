@@ -242,8 +242,11 @@ fn check_failures(found: &Exposition) {
     let code = |category: &str, code: &str, count: u32| {
         format!("dapr_error_code_total{{category=\"{category}\",error_code=\"{code}\"}} {count}")
     };
+    let mut codes = counts(found, "dapr_error_code_total");
+    // Whether the harness asked for its health before it was ready is a matter of luck.
+    codes.retain(|line| !line.contains("category=\"health\""));
     assert_eq!(
-        counts(found, "dapr_error_code_total"),
+        codes,
         [
             code("common", "ERR_MALFORMED_REQUEST", 1),
             code("service-invocation", "ERR_DIRECT_INVOKE", 1),

@@ -202,7 +202,8 @@ fn half_sent_bodies_are_counted_and_refused_before_memory_grows() {
         refused.count() >= CLIENTS - 16
     });
     let grown = resident(&sidecar).saturating_sub(before);
-    assert!(grown < 80 * MIB, "{CLIENTS} MiB were sent, and {} MiB are kept", grown / MIB);
+    // What is let in, and up to half a MiB that each connection has received: 91 MiB.
+    assert!(grown < 100 * MIB, "{CLIENTS} MiB were sent, and {} MiB are kept", grown / MIB);
     assert_eq!(sidecar.http("GET", "/v1.0/healthz", &[]).status, 204);
     drop(clients);
     let client = sidecar.client();
