@@ -73,7 +73,11 @@ pub fn complaint(address: &str, words: &str) -> String {
     String::from_utf8(output.stderr).expect("UTF-8")
 }
 
-/// A proxy that breaks its first connection off once so many bytes went to the server.
+/// No frame that a client sends besides its requests is as long.
+const PART_OF_A_REQUEST: usize = 64;
+
+/// A proxy that breaks its first connection off once so many bytes went to the server: in the
+/// midst of a request, so that there is a call to notice.
 pub struct Proxy {
     /// Where it listens.
     pub address: SocketAddr,
@@ -114,11 +118,14 @@ fn pair(from: &TcpStream, to: &TcpStream) -> (TcpStream, TcpStream) {
 
 fn copy((mut from, mut to): (TcpStream, TcpStream), limit: usize) {
     let (mut copied, mut buffer) = (0, [0; 4096]);
-    while copied < limit {
-        match from.read(&mut buffer) {
-            Ok(read) if read > 0 && to.write_all(&buffer[..read]).is_ok() => copied += read,
-            _ => break,
+    while let Ok(read @ 1..) = from.read(&mut buffer) {
+        if copied >= limit && read >= PART_OF_A_REQUEST {
+            break;
         }
+        if to.write_all(&buffer[..read]).is_err() {
+            break;
+        }
+        copied += read;
     }
     let _ = from.shutdown(Shutdown::Both);
     let _ = to.shutdown(Shutdown::Both);
