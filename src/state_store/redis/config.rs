@@ -18,8 +18,9 @@ pub(super) struct Dial {
     pub(super) patience: Duration,
 }
 
-/// What is sent while a connection is set up is short.
-const SETUP: Duration = Duration::from_secs(1);
+/// How long Redis may take for what is sent while a connection is set up. As daprd's read timeout
+/// unless told otherwise: a server that is busy, or a machine that is, takes more than a second.
+const SETUP: Duration = Duration::from_secs(3);
 
 impl Dial {
     /// The server's address as people write it.
