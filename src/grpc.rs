@@ -1,7 +1,8 @@
 //! The gRPC edge: the service with everything that surrounds a call of it.
 //!
 //! From the outside in: what is no gRPC is turned away; the call is counted, its trace context noted,
-//! the rules of access and its token looked at, its line logged; then its path leads to the service, to reflection, or to an answer that says why neither serves it.
+//! the rules of access and its token looked at, its line logged; then its path leads to the service,
+//! to reflection, or to an answer that says why neither serves it.
 
 pub mod access;
 mod call_log;
@@ -15,10 +16,11 @@ pub mod refusal;
 pub mod state;
 pub mod status;
 pub mod trace;
+mod underway;
 
-use std::{convert::Infallible, panic::AssertUnwindSafe, pin::pin, sync::Arc};
+use std::{convert::Infallible, future::ready, sync::Arc};
 
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, future::Either};
 use http::{Request, Response};
 use hyper::{
     body::Incoming,
@@ -26,8 +28,7 @@ use hyper::{
 };
 use tokio::time::Instant;
 use tonic::{
-    Status, body::Body, codec::CompressionEncoding, codegen::Service as TowerService,
-    service::Routes,
+    Status, body::Body, codec::CompressionEncoding, codegen::Service as _, service::Routes,
 };
 
 use crate::{
@@ -45,6 +46,7 @@ use crate::{
         limits::LimitedMessages,
         meter::Metered,
         names::Destination,
+        underway::{Handled, Handling, Underway},
     },
     metrics::{
         grpc::{GrpcMeters, Messages, Rpc},
@@ -97,7 +99,7 @@ type Refused = (Reason, Status);
 /// A request whose messages are not larger than allowed and come while their sender waits.
 type Call = Request<LimitedMessages<Timely<Incoming>>>;
 
-/// Generic over the server that tonic generates, so that no call of it is boxed once more.
+/// Generic over what calls the server that tonic generates, so that no call of it is boxed once more.
 struct Edge<S> {
     dapr: Option<S>,
     reflection: Option<Routes>,
@@ -120,6 +122,7 @@ pub fn service<D: Dapr>(
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(surroundings.max_message_size.unwrap_or(usize::MAX));
     let reflection = Some(reflection());
+    let dapr = move |call: Call| dapr.clone().call(call);
     serving(Edge { dapr: Some(dapr), reflection, surroundings })
 }
 
@@ -135,7 +138,7 @@ pub fn internal_service(
 > + Clone
 + Send
 + 'static {
-    serving(Edge::<Routes> { dapr: None, reflection: None, surroundings })
+    serving(Edge::<fn(Call) -> Handled> { dapr: None, reflection: None, surroundings })
 }
 
 fn serving<S>(
@@ -149,14 +152,17 @@ fn serving<S>(
 + Send
 + 'static
 where
-    S: TowerService<Call, Response = Response<Body>, Error = Infallible>,
-    S: Clone + Send + Sync + 'static,
-    S::Future: Send + 'static,
+    S: Fn(Call) -> Handled + Send + Sync + 'static,
 {
     let edge = Arc::new(edge);
-    service_fn(move |request| {
-        let edge = edge.clone();
-        async move { Ok(edge.answer(request).await) }
+    service_fn(move |request| match edge.begin(request) {
+        Ok(underway) => Either::Left(underway.answer().map(Ok)),
+        Err(answer) => {
+            edge.refuse(Reason::Protocol);
+            let answer =
+                answer.map(|body| Answer::new(Metered::new(body, None), Ending::default()));
+            Either::Right(ready(Ok(answer)))
+        }
     })
 }
 
@@ -180,22 +186,18 @@ fn reflection() -> Routes {
         .prepare()
 }
 
-impl<S> Edge<S>
-where
-    S: TowerService<Call, Response = Response<Body>, Error = Infallible>,
-    S: Clone + Send + Sync + 'static,
-    S::Future: Send + 'static,
-{
-    async fn answer(&self, mut request: Request<Incoming>) -> Response<Answer<Metered>> {
+impl<S: Fn(Call) -> Handled> Edge<S> {
+    /// Does all that needs the request, up to calling a handler: a future that had it would have
+    /// room for it in each of its layers, and is moved a few times before it is polled. `Err` is the
+    /// answer to what is no gRPC at all.
+    fn begin(&self, mut request: Request<Incoming>) -> Result<Underway, Response<Body>> {
         if let Some(answer) = refusal::not_grpc(&request) {
-            return self.refused_at_once(answer);
+            return Err(answer);
         }
         match Deadline::from_headers(request.headers(), Instant::now()) {
             Ok(None) => {}
             Ok(Some(deadline)) => drop(request.extensions_mut().insert(deadline)),
-            Err(error) => {
-                return self.refused_at_once(refusal::malformed_timeout(&error));
-            }
+            Err(error) => return Err(refusal::malformed_timeout(&error)),
         }
         let around = &self.surroundings;
         let trace = around.tracing.then(|| trace::answer(request.headers()));
@@ -206,33 +208,19 @@ where
         let call =
             (!matches!(destination, Destination::Reflection)).then(|| around.drain.enter_call());
         let load = around.admission.begin();
-        let admitted = self.admit(destination, &request, &load);
-        let counted = if admitted.is_ok() { self.count(destination) } else { None };
-        let messages = counted.as_ref().map(Rpc::messages);
-        let (mut response, load) = match admitted {
-            Ok(()) => load.carry(pin!(self.logged(destination, request, messages.clone()))).await,
+        let (counted, entry, handling) = match self.admit(destination, &request, &load) {
+            Ok(()) => {
+                let counted = self.count(destination);
+                let entry = around.call_log.then(|| Entry::begin(&request));
+                let messages = counted.as_ref().map(Rpc::messages);
+                (counted, entry, self.dispatch(destination, request, messages))
+            }
             Err((reason, refusal)) => {
                 self.refuse(reason);
-                (refusal.into_http(), load)
+                (None, None, Handling::of(ready(Ok(refusal.into_http()))))
             }
         };
-        if let Some(value) = trace {
-            response.headers_mut().insert(trace::HEADER, value);
-        }
-        if let Some(value) = baggage.flatten() {
-            response.headers_mut().insert(BAGGAGE_HEADER, value);
-        }
-        if let Some(counted) = counted {
-            counted.answer(call_log::code(&response));
-        }
-        let ending = Ending { call, load: Some(load) };
-        response.map(|body| Answer::new(Metered::new(body, messages), ending))
-    }
-
-    /// Tells what is no gRPC at all.
-    fn refused_at_once(&self, answer: Response<Body>) -> Response<Answer<Metered>> {
-        self.refuse(Reason::Protocol);
-        answer.map(|body| Answer::new(Metered::new(body, None), Ending::default()))
+        Ok(Underway { handling, entry, trace, baggage: baggage.flatten(), counted, call, load })
     }
 
     /// Where a path leads on this port.
@@ -298,68 +286,41 @@ where
         }
     }
 
-    async fn logged(
+    fn dispatch(
         &self,
         destination: Destination,
         request: Request<Incoming>,
         messages: Option<Messages>,
-    ) -> Response<Body> {
-        if !self.surroundings.call_log {
-            return self.dispatch(destination, request, messages).await;
-        }
-        let entry = Entry::begin(&request);
-        let response = self.dispatch(destination, request, messages).await;
-        entry.end(&response);
-        response
-    }
-
-    async fn dispatch(
-        &self,
-        destination: Destination,
-        request: Request<Incoming>,
-        messages: Option<Messages>,
-    ) -> Response<Body> {
+    ) -> Handling {
         match (destination, &self.dapr, &self.reflection) {
             (Destination::Dapr(method), Some(dapr), _) => {
-                self.call(method, dapr.clone(), request, messages).await
+                self.call(method, dapr, request, messages)
             }
             (Destination::Reflection, _, Some(reflection)) => {
-                match reflection.clone().call(request).await {
-                    Ok(response) => response,
-                    Err(never) => match never {},
-                }
+                Handling::of(reflection.clone().call(request))
             }
             (destination, _, _) => {
                 let tracing = self.surroundings.tracing;
-                refusal::not_served(destination, &request, tracing).into_http()
+                let refusal = refusal::not_served(destination, &request, tracing);
+                Handling::of(ready(Ok(refusal.into_http())))
             }
         }
     }
 
-    /// Runs a handler. Its panic costs this call and nothing else.
-    async fn call(
+    fn call(
         &self,
         method: &'static str,
-        mut dapr: S,
+        dapr: &S,
         request: Request<Incoming>,
         messages: Option<Messages>,
-    ) -> Response<Body> {
+    ) -> Handling {
         let limit = self.surroundings.max_message_size;
         let compressed = request.headers().contains_key(refusal::ENCODING_HEADER);
         let deadline = request.extensions().get().copied();
         let request = request.map(|body| {
             LimitedMessages::new(Timely::new(body, deadline), limit).counted_by(messages)
         });
-        match AssertUnwindSafe(dapr.call(request)).catch_unwind().await {
-            Ok(Ok(response)) if compressed => limits::reword_decompression(response, limit),
-            Ok(Ok(response)) => response,
-            Ok(Err(never)) => match never {},
-            Err(_panic) => {
-                // What the panic says may quote the request.
-                tracing::error!(target: "dapr.runtime", method, "The handler of {method} panicked; its call is lost");
-                refusal::panicked(method).into_http()
-            }
-        }
+        Handling::new(method, dapr(request), compressed.then_some(limit))
     }
 }
 

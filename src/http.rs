@@ -1,8 +1,8 @@
 //! The HTTP edge: the routes with everything that surrounds a call of them.
 //!
 //! From the outside in: the call is counted, its path cleaned, its trace context and baggage
-//! noted, it is counted for metrics, its origin looked at, its token checked, its line logged, its panic contained; then the
-//! router finds the handler. What no route matches is one and the same 404, whatever the method: in
+//! noted, it is counted for metrics, its origin looked at, its token checked, its line logged, its
+//! panic contained; then the router finds the handler. What no route matches is one and the same 404, whatever the method: in
 //! Dapr the rest of the paths and methods belong to service invocation.
 
 pub mod access;
@@ -17,17 +17,17 @@ pub mod path;
 pub mod state;
 pub mod trace;
 
-use std::{convert::Infallible, panic::AssertUnwindSafe, pin::pin, sync::Arc};
+use std::{convert::Infallible, panic::AssertUnwindSafe, pin::pin, sync::Arc, thread};
 
 use axum::{Router, body::Body, response::IntoResponse as _};
 use futures_util::FutureExt as _;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body::Body as _;
 use hyper::{
     body::Incoming,
     service::{Service, service_fn},
 };
-use tower::ServiceExt as _;
+use tower::Service as _;
 
 use crate::{
     api::metadata::{Health, MetadataApi, ShutdownHandle},
@@ -180,32 +180,47 @@ pub fn service(
     })
 }
 
+/// What an answer repeats of its request.
+struct Echoed {
+    trace: Option<trace::Answer>,
+    baggage: Option<HeaderValue>,
+}
+
+impl Echoed {
+    fn write(self, headers: &mut HeaderMap) {
+        if let Some(trace) = self.trace {
+            trace.write(headers);
+        }
+        if let Some(baggage) = self.baggage {
+            headers.insert(BAGGAGE_HEADER, baggage);
+        }
+    }
+}
+
 impl Edge {
+    /// Does what surrounds a call, all in one function: each one that it was handed on to would have
+    /// a copy of the request.
     async fn answer(&self, mut request: Request<Body>) -> Response<Body> {
         if let Some(refusal) = self.clean(&mut request) {
             return refusal;
         }
-        let is_traced = self.surroundings.tracing && !health::is_health_path(request.uri().path());
-        let trace = is_traced.then(|| trace::Answer::to(request.headers()));
-        let baggage = is_traced.then(|| request.headers().get(BAGGAGE_HEADER).cloned()).flatten();
-        if let Some(header) = &baggage
-            && let Err(error) = baggage::check(header.as_bytes())
-        {
-            self.refuse(Reason::Baggage);
-            let text = format!("invalid baggage header: {error}\n");
-            return error::plain_text(StatusCode::BAD_REQUEST, text);
-        }
+        let echoed = match self.echoed(&request) {
+            Ok(echoed) => echoed,
+            Err(refusal) => return refusal,
+        };
         let counted = self.surroundings.meters.as_ref().map(|meters| meters.begin(&request));
-        let mut response = self.shared(request).await;
+        let origin = self.origin(&request);
+        let mut response = match self.at_once(&request) {
+            Some(response) => response,
+            None => self.routed(request).await,
+        };
+        if let Some((cors, allowed)) = origin {
+            cors.mark(allowed, response.headers_mut());
+        }
         if let (Some(meters), Some(counted)) = (&self.surroundings.meters, counted) {
             meters.end(counted, &response);
         }
-        if let Some(trace) = trace {
-            trace.write(response.headers_mut());
-        }
-        if let Some(baggage) = baggage {
-            response.headers_mut().insert(BAGGAGE_HEADER, baggage);
-        }
+        echoed.write(response.headers_mut());
         response
     }
 
@@ -234,76 +249,94 @@ impl Edge {
         }
     }
 
-    /// Says which pages may read the answer.
-    async fn shared(&self, request: Request<Body>) -> Response<Body> {
-        let Some(cors) = &self.surroundings.cors else { return self.authenticated(request).await };
-        if Cors::is_preflight(&request) {
-            return cors.preflight(request.headers());
+    fn echoed(&self, request: &Request<Body>) -> Result<Echoed, Response<Body>> {
+        if !self.surroundings.tracing || health::is_health_path(request.uri().path()) {
+            return Ok(Echoed { trace: None, baggage: None });
         }
-        let allowed = cors.let_in(request.headers());
-        let mut response = self.authenticated(request).await;
-        cors.mark(allowed, response.headers_mut());
-        response
+        let baggage = request.headers().get(BAGGAGE_HEADER).cloned();
+        if let Some(header) = &baggage
+            && let Err(error) = baggage::check(header.as_bytes())
+        {
+            self.refuse(Reason::Baggage);
+            let text = format!("invalid baggage header: {error}\n");
+            return Err(error::plain_text(StatusCode::BAD_REQUEST, text));
+        }
+        Ok(Echoed { trace: Some(trace::Answer::to(request.headers())), baggage })
     }
 
-    async fn authenticated(&self, request: Request<Body>) -> Response<Body> {
+    /// Who tells the page that asks whether it may read the answer, and what; `None` where nobody
+    /// does, or where the answer is about nothing else.
+    fn origin(&self, request: &Request<Body>) -> Option<(&Cors, Option<HeaderValue>)> {
+        let cors = self.surroundings.cors.as_ref().filter(|_| !Cors::is_preflight(request))?;
+        Some((cors, cors.let_in(request.headers())))
+    }
+
+    /// The answer to what no handler is asked.
+    fn at_once(&self, request: &Request<Body>) -> Option<Response<Body>> {
+        if let Some(cors) = &self.surroundings.cors
+            && Cors::is_preflight(request)
+        {
+            return Some(cors.preflight(request.headers()));
+        }
+        if !self.is_authenticated(request) {
+            self.refuse(Reason::Token);
+            let text = "invalid api token\n".to_owned();
+            return Some(error::plain_text(StatusCode::UNAUTHORIZED, text));
+        }
+        if is_exempt_from_limits(request) {
+            return None;
+        }
+        let_in(request).err().map(error::overloaded)
+    }
+
+    fn is_authenticated(&self, request: &Request<Body>) -> bool {
+        let Some(token) = &self.surroundings.token else { return true };
         let needs_none = request.method() == Method::GET
             && (request.uri().path() == health::PATH
                 || request.uri().path() == health::OUTBOUND_PATH);
-        if let Some(token) = &self.surroundings.token
-            && !needs_none
-        {
-            let presented = request.headers().get(TOKEN_HEADER).map(HeaderValue::as_bytes);
-            if token.check(presented).is_err() {
-                self.refuse(Reason::Token);
-                let text = "invalid api token\n".to_owned();
-                return error::plain_text(StatusCode::UNAUTHORIZED, text);
-            }
-        }
-        if !is_exempt_from_limits(&request)
-            && let Err(refusal) = let_in(&request)
-        {
-            return error::overloaded(refusal);
-        }
-        self.logged(request).await
+        let presented = request.headers().get(TOKEN_HEADER).map(HeaderValue::as_bytes);
+        needs_none || token.check(presented).is_ok()
     }
 
-    async fn logged(&self, request: Request<Body>) -> Response<Body> {
-        let Some(entry) = self.surroundings.call_log.and_then(|log| log.begin(&request)) else {
-            return self.routed(request).await;
-        };
-        let response = self.routed(request).await;
-        entry.end(&response);
-        response
-    }
-
-    /// Runs a handler. Its panic costs this call and nothing else.
+    /// Runs a handler, and logs its call.
     async fn routed(&self, request: Request<Body>) -> Response<Body> {
+        let entry = self.surroundings.call_log.and_then(|log| log.begin(&request));
         // The router would answer HEAD with the handlers of GET.
-        if request.method() == Method::HEAD {
-            return match self.surroundings.unrouted {
+        let response = if request.method() == Method::HEAD {
+            match self.surroundings.unrouted {
                 Unrouted::Invocation => no_app().await,
                 Unrouted::Nothing => no_page().await,
-            };
+            }
+        } else {
+            // A router is always ready.
+            let handled = AssertUnwindSafe(self.router.clone().call(request));
+            finished(handled.catch_unwind().await)
+        };
+        if let Some(entry) = entry {
+            entry.end(&response);
         }
-        let handled = AssertUnwindSafe(self.router.clone().oneshot(request));
-        match handled.catch_unwind().await {
-            Ok(Ok(mut response)) => {
-                // The router lists a path's methods where the answer says that there is no path.
-                response.headers_mut().remove(header::ALLOW);
-                let size = response.body().size_hint().lower();
-                match admission::hold_answer(usize::try_from(size).unwrap_or(usize::MAX)) {
-                    Ok(()) => response,
-                    Err(refusal) => error::overloaded(refusal),
-                }
+        response
+    }
+}
+
+/// What a handler answered. Its panic costs this call and nothing else.
+fn finished(handled: thread::Result<Result<Response<Body>, Infallible>>) -> Response<Body> {
+    match handled {
+        Ok(Ok(mut response)) => {
+            // The router lists a path's methods where the answer says that there is no path.
+            response.headers_mut().remove(header::ALLOW);
+            let size = response.body().size_hint().lower();
+            match admission::hold_answer(usize::try_from(size).unwrap_or(usize::MAX)) {
+                Ok(()) => response,
+                Err(refusal) => error::overloaded(refusal),
             }
-            Ok(Err(never)) => match never {},
-            Err(_panic) => {
-                // What the panic says, and the path, may hold keys and values.
-                tracing::error!(target: "dapr.runtime", "An HTTP handler panicked; its call is lost");
-                ErrorBody::new("ERROR", "the handler failed unexpectedly")
-                    .with_status(StatusCode::INTERNAL_SERVER_ERROR)
-            }
+        }
+        Ok(Err(never)) => match never {},
+        Err(_panic) => {
+            // What the panic says, and the path, may hold keys and values.
+            tracing::error!(target: "dapr.runtime", "An HTTP handler panicked; its call is lost");
+            ErrorBody::new("ERROR", "the handler failed unexpectedly")
+                .with_status(StatusCode::INTERNAL_SERVER_ERROR)
         }
     }
 }

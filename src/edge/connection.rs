@@ -39,10 +39,6 @@ const PING_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a client may take to send a request's head. As Dapr's HTTP server.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How many headers a request may have. daprd has no such limit, but the one on their bytes comes
-/// first for all but the shortest. Room for them is cleared for each request, so it is not for more.
-const MAX_HEADERS: usize = 256;
-
 /// How far a head may go past its limit and still be read, so that the handler can answer that it
 /// is too large; hyper's own answer says nothing.
 const HEAD_MARGIN: usize = 64 << 10;
@@ -239,8 +235,9 @@ where
 
 fn http1_builder(head_bytes: usize) -> http1::Builder {
     let mut builder = http1::Builder::new();
-    // `ClientSocket` has the clock.
-    builder.header_read_timeout(None).max_header_size(head_bytes).max_headers(MAX_HEADERS);
+    // `ClientSocket` has the clock. How many headers a request may have is left to hyper: it takes
+    // 100 with room on its stack, and allocates and clears room for more for each request anew.
+    builder.header_read_timeout(None).max_header_size(head_bytes);
     builder
 }
 

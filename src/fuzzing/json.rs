@@ -49,7 +49,8 @@ fn rebuilt(value: &json::Value) -> Option<Value> {
         Kind::String => value.string()?.into(),
         Kind::Array => value.elements().map(|it| rebuilt(&it)).collect::<Option<_>>()?,
         Kind::Object => {
-            let members = value.members().map(|(name, it)| Some((name, rebuilt(&it)?)));
+            let members =
+                value.members().map(|(name, it)| Some((name.into_owned(), rebuilt(&it)?)));
             Value::Object(members.collect::<Option<_>>()?)
         }
     })

@@ -768,11 +768,12 @@ async fn rules_take_routes_away_and_never_health() {
 }
 
 #[tokio::test]
-async fn a_head_may_have_many_headers() {
+async fn a_head_may_have_a_hundred_headers() {
     let edge = TestEdge::start().await.ready();
-    let names: Vec<String> = (0..250).map(|number| format!("x{number}")).collect();
+    let names: Vec<String> = (0..110).map(|number| format!("x{number}")).collect();
     let headers: Vec<_> = names.iter().map(|name| (name.as_str(), "y")).collect();
-    assert_eq!(edge.send("GET", "/v1.0/healthz", &headers, "").await.status, 204);
+    assert_eq!(edge.send("GET", "/v1.0/healthz", &headers[..90], "").await.status, 204);
+    assert_eq!(edge.send("GET", "/v1.0/healthz", &headers, "").await.status, 431);
 }
 
 #[tokio::test]

@@ -3,7 +3,10 @@
 //! Kept as its compact text, so that the part that is stored is a slice of it and numbers keep
 //! their spelling.
 
+use std::{borrow::Cow, ops::Range};
+
 use bytes::Bytes;
+use memchr::{memchr, memchr2};
 
 use super::{JsonError, compact, compactor::Compactor};
 
@@ -73,47 +76,51 @@ impl Value {
 
     /// What a string says; nothing of another kind.
     pub fn string(&self) -> Option<String> {
-        (self.kind() == Kind::String).then(|| unescape(&self.text))
+        (self.kind() == Kind::String).then(|| unescape(&self.text).into_owned())
     }
 
     /// The elements of an array; none of another kind.
     pub fn elements(&self) -> impl Iterator<Item = Self> {
         let mut parts = Parts::of(self, Kind::Array);
-        std::iter::from_fn(move || parts.next_value())
+        std::iter::from_fn(move || Some(self.part(parts.next_value()?)))
     }
 
     /// The members of an object as they stand, duplicates included; none of another kind.
-    pub fn members(&self) -> impl Iterator<Item = (String, Self)> {
+    pub fn members(&self) -> impl Iterator<Item = (Cow<'_, str>, Self)> {
         let mut parts = Parts::of(self, Kind::Object);
         std::iter::from_fn(move || {
-            let name = unescape(&parts.next_value()?.text);
-            Some((name, parts.next_value()?))
+            let name = unescape(&self.text[parts.next_value()?]);
+            Some((name, self.part(parts.next_value()?)))
         })
+    }
+
+    fn part(&self, range: Range<usize>) -> Self {
+        Self { text: self.text.slice(range), plain: self.plain }
     }
 }
 
 /// The values between the brackets of another one; a member is its name and then its value.
-struct Parts {
-    whole: Value,
+struct Parts<'v> {
+    text: &'v [u8],
     at: usize,
 }
 
-impl Parts {
-    fn of(whole: &Value, kind: Kind) -> Self {
+impl<'v> Parts<'v> {
+    fn of(whole: &'v Value, kind: Kind) -> Self {
         let is_such = whole.kind() == kind;
-        Self { whole: whole.clone(), at: if is_such { 1 } else { whole.text.len() } }
+        Self { text: &whole.text, at: if is_such { 1 } else { whole.text.len() } }
     }
 
-    fn next_value(&mut self) -> Option<Value> {
-        let text = &self.whole.text;
-        let length = value_length(text.get(self.at..)?);
+    /// Where the next one stands.
+    fn next_value(&mut self) -> Option<Range<usize>> {
+        let length = value_length(self.text.get(self.at..)?);
         if length == 0 {
             return None;
         }
-        let part = text.slice(self.at..self.at + length);
+        let part = self.at..self.at + length;
         // Over the comma, the colon or the closing bracket.
         self.at += length + 1;
-        Some(Value { text: part, plain: self.whole.plain })
+        Some(part)
     }
 }
 
@@ -145,22 +152,22 @@ fn value_length(text: &[u8]) -> usize {
 /// How long the string is that the text begins with, quotes included.
 fn string_length(text: &[u8]) -> usize {
     let mut at = 1;
-    loop {
-        match text.get(at) {
-            Some(b'\\') => at += 2,
-            Some(b'"') => return at + 1,
-            Some(_) => at += 1,
-            None => return text.len(),
+    while let Some(distance) = memchr2(b'"', b'\\', text.get(at..).unwrap_or_default()) {
+        at += distance;
+        if text[at] == b'"' {
+            return at + 1;
         }
+        at += 2;
     }
+    text.len()
 }
 
 /// What a string of compact text says, where only few escapes are left.
-fn unescape(quoted: &[u8]) -> String {
+fn unescape(quoted: &[u8]) -> Cow<'_, str> {
     let inner = quoted.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
     let text = String::from_utf8_lossy(inner.unwrap_or_default());
-    if !text.contains('\\') {
-        return text.into_owned();
+    if memchr(b'\\', text.as_bytes()).is_none() {
+        return text;
     }
     let mut said = String::with_capacity(text.len());
     let mut characters = text.chars();
@@ -182,5 +189,5 @@ fn unescape(quoted: &[u8]) -> String {
             None => {}
         }
     }
-    said
+    said.into()
 }

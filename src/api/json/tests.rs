@@ -256,7 +256,8 @@ fn rebuilt(value: &super::Value) -> Value {
         Kind::String => value.string().unwrap().into(),
         Kind::Array => value.elements().map(|element| rebuilt(&element)).collect(),
         Kind::Object => {
-            let members = value.members().map(|(name, member)| (name, rebuilt(&member)));
+            let members =
+                value.members().map(|(name, member)| (name.into_owned(), rebuilt(&member)));
             Value::Object(members.collect())
         }
     }

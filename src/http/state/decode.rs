@@ -198,7 +198,7 @@ fn texts(value: &Value, place: &'static str, into: &mut Metadata) -> Result<(), 
         into.clear();
     }
     for (name, value) in value.members() {
-        into.insert(name, text(&value, place)?.unwrap_or_default());
+        into.insert(name.into_owned(), text(&value, place)?.unwrap_or_default());
     }
     Ok(())
 }
@@ -271,5 +271,5 @@ pub fn same_name(given: &str, name: &str) -> bool {
         '\u{212a}' => 'k',
         other => other.to_ascii_lowercase(),
     };
-    given.chars().map(folded).eq(name.chars().map(folded))
+    given == name || given.chars().map(folded).eq(name.chars().map(folded))
 }

@@ -73,7 +73,7 @@ fn texts(value: &Value, problems: &mut Vec<String>) -> Metadata {
     let mut metadata = Metadata::new();
     for (name, value) in value.members() {
         let place = format!("Metadata[{name}]");
-        metadata.insert(name, text(&value, &place, problems).unwrap_or_default());
+        metadata.insert(name.into_owned(), text(&value, &place, problems).unwrap_or_default());
     }
     metadata
 }
