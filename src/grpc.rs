@@ -99,6 +99,13 @@ type Refused = (Reason, Status);
 /// A request whose messages are not larger than allowed and come while their sender waits.
 type Call = Request<LimitedMessages<Timely<Incoming>>>;
 
+/// What a request begins.
+enum Begun {
+    Call(Underway),
+    /// No gRPC at all, and its answer.
+    NoGrpc(Response<Body>),
+}
+
 /// Generic over what calls the server that tonic generates, so that no call of it is boxed once more.
 struct Edge<S> {
     dapr: Option<S>,
@@ -156,8 +163,8 @@ where
 {
     let edge = Arc::new(edge);
     service_fn(move |request| match edge.begin(request) {
-        Ok(underway) => Either::Left(underway.answer().map(Ok)),
-        Err(answer) => {
+        Begun::Call(underway) => Either::Left(underway.answer().map(Ok)),
+        Begun::NoGrpc(answer) => {
             edge.refuse(Reason::Protocol);
             let answer =
                 answer.map(|body| Answer::new(Metered::new(body, None), Ending::default()));
@@ -188,16 +195,15 @@ fn reflection() -> Routes {
 
 impl<S: Fn(Call) -> Handled> Edge<S> {
     /// Does all that needs the request, up to calling a handler: a future that had it would have
-    /// room for it in each of its layers, and is moved a few times before it is polled. `Err` is the
-    /// answer to what is no gRPC at all.
-    fn begin(&self, mut request: Request<Incoming>) -> Result<Underway, Response<Body>> {
+    /// room for it in each of its layers, and is moved a few times before it is polled.
+    fn begin(&self, mut request: Request<Incoming>) -> Begun {
         if let Some(answer) = refusal::not_grpc(&request) {
-            return Err(answer);
+            return Begun::NoGrpc(answer);
         }
         match Deadline::from_headers(request.headers(), Instant::now()) {
             Ok(None) => {}
             Ok(Some(deadline)) => drop(request.extensions_mut().insert(deadline)),
-            Err(error) => return Err(refusal::malformed_timeout(&error)),
+            Err(error) => return Begun::NoGrpc(refusal::malformed_timeout(&error)),
         }
         let around = &self.surroundings;
         let trace = around.tracing.then(|| trace::answer(request.headers()));
@@ -220,7 +226,15 @@ impl<S: Fn(Call) -> Handled> Edge<S> {
                 (None, None, Handling::of(ready(Ok(refusal.into_http()))))
             }
         };
-        Ok(Underway { handling, entry, trace, baggage: baggage.flatten(), counted, call, load })
+        Begun::Call(Underway {
+            handling,
+            entry,
+            trace,
+            baggage: baggage.flatten(),
+            counted,
+            call,
+            load,
+        })
     }
 
     /// Where a path leads on this port.

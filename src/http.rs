@@ -35,7 +35,7 @@ use crate::{
         access::Access,
         admission::{self, Admission, Refusal, Surplus},
         answer::{Answer, Ending},
-        baggage::{self, BAGGAGE_HEADER},
+        baggage::{self, BAGGAGE_HEADER, BaggageError},
         drain::Drain,
         limits::{head_limit, head_size},
         token::{ApiToken, TOKEN_HEADER},
@@ -206,7 +206,11 @@ impl Edge {
         }
         let echoed = match self.echoed(&request) {
             Ok(echoed) => echoed,
-            Err(refusal) => return refusal,
+            Err(error) => {
+                self.refuse(Reason::Baggage);
+                let text = format!("invalid baggage header: {error}\n");
+                return error::plain_text(StatusCode::BAD_REQUEST, text);
+            }
         };
         let counted = self.surroundings.meters.as_ref().map(|meters| meters.begin(&request));
         let origin = self.origin(&request);
@@ -249,17 +253,13 @@ impl Edge {
         }
     }
 
-    fn echoed(&self, request: &Request<Body>) -> Result<Echoed, Response<Body>> {
+    fn echoed(&self, request: &Request<Body>) -> Result<Echoed, BaggageError> {
         if !self.surroundings.tracing || health::is_health_path(request.uri().path()) {
             return Ok(Echoed { trace: None, baggage: None });
         }
         let baggage = request.headers().get(BAGGAGE_HEADER).cloned();
-        if let Some(header) = &baggage
-            && let Err(error) = baggage::check(header.as_bytes())
-        {
-            self.refuse(Reason::Baggage);
-            let text = format!("invalid baggage header: {error}\n");
-            return Err(error::plain_text(StatusCode::BAD_REQUEST, text));
+        if let Some(header) = &baggage {
+            baggage::check(header.as_bytes())?;
         }
         Ok(Echoed { trace: Some(trace::Answer::to(request.headers())), baggage })
     }

@@ -6,7 +6,6 @@
 use std::{
     fmt, iter, slice,
     sync::{Arc, Mutex, OnceLock, PoisonError},
-    time::Duration,
 };
 
 use futures_util::future::join_all;
@@ -39,6 +38,7 @@ mod replicas;
 mod reply;
 mod scripts;
 pub mod settings;
+mod slots;
 mod tls;
 mod watchdog;
 mod writes;
@@ -68,7 +68,7 @@ impl RedisStore {
     /// that will make the calls.
     pub fn new(component: &str, settings: Arc<RedisSettings>, health: Arc<RedisHealth>) -> Self {
         let main = Lane::new(health.meters().clone());
-        let dial = Dial { settings: settings.clone(), patience: Duration::ZERO };
+        let dial = Dial { settings: settings.clone() };
         let supervisor = main.clone().supervise(dial, Some(health.join()), Confirm::Never);
         let tasks = Mutex::new(vec![Task::new(tokio::spawn(supervisor))]);
         let component = component.to_owned();
@@ -93,7 +93,7 @@ impl RedisStore {
             let lane = Lane::new(self.inner.health.meters().clone());
             let confirm = Confirm::Replicas(self.inner.replicas.clone());
             let settings = self.inner.settings.clone();
-            let dial = Dial { settings, patience: confirm.patience() };
+            let dial = Dial { settings };
             let supervisor = lane.clone().supervise(dial, None, confirm);
             let mut tasks = self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner);
             tasks.push(Task::new(tokio::spawn(supervisor)));

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use fred::{
     clients::Client,
-    types::config::{Config, ConnectionConfig, PerformanceConfig, Server, ServerConfig, TcpConfig},
+    types::config::{Config, ConnectionConfig, Server, ServerConfig, TcpConfig},
 };
 
 use super::{settings::RedisSettings, tls};
@@ -14,8 +14,6 @@ use super::{settings::RedisSettings, tls};
 pub(super) struct Dial {
     /// The component's settings.
     pub(super) settings: Arc<RedisSettings>,
-    /// How long a command may take longer than the settings say: the strong lane waits for WAIT.
-    pub(super) patience: Duration,
 }
 
 /// How long Redis may take for what is sent while a connection is set up. As daprd's read timeout
@@ -49,16 +47,10 @@ pub(super) fn client(dial: &Dial) -> Result<Client, String> {
         tls: tls.map(Into::into),
         ..Config::default()
     };
-    let performance = PerformanceConfig {
-        // Nought is for ever.
-        default_command_timeout: settings
-            .read_timeout
-            .map(|time| time + dial.patience)
-            .unwrap_or_default(),
-        ..PerformanceConfig::default()
-    };
-    // A policy would reconnect and send again what was told to have failed.
-    Ok(Client::new(config, Some(performance), Some(connection(settings)), None))
+    // Without a timeout of commands: whoever sends one waits no longer than the store's own, and the
+    // watchdog ends a connection that does not answer. A policy would reconnect and send again what
+    // was told to have failed.
+    Ok(Client::new(config, None, Some(connection(settings)), None))
 }
 
 fn connection(settings: &RedisSettings) -> ConnectionConfig {

@@ -240,7 +240,7 @@ impl Lane {
     /// Serves one connection until it ends. On return nothing of it is left: dropping the task
     /// closes the socket and throws away what was not written.
     async fn serve(
-        &self,
+        self: &Arc<Self>,
         client: Client,
         mut life: Task<Result<(), Error>>,
         confirm: &Confirm,
@@ -251,11 +251,15 @@ impl Lane {
             retired: Notify::new(),
         });
         self.open(connection.clone());
+        // A task of its own, and so woken for nothing that only its connection is about.
+        let (lane, handed, confirmed) = (self.clone(), client.clone(), confirm.clone());
+        let pumping = async move { pump(&lane, &handed, &confirmed).await };
+        let mut pumping = Task::new(tokio::spawn(pumping));
         let pulse = &self.pulse;
         let probe = || async { answers(client.ping::<Value>(None).await) };
         tokio::select! {
             biased;
-            never = pump(self, &client, confirm) => match never {},
+            Err(panicked) = &mut pumping.0 => End::Broken(lost_cause(Err(panicked))),
             ended = &mut life.0 => End::Broken(lost_cause(ended)),
             () = pulse.stalled(GRACE + confirm.patience(), probe) => End::Stalled,
             () = self.retire(&connection) => End::Retired,

@@ -2,17 +2,6 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use fred::{
-    clients::Client,
-    error::{Error, ErrorKind},
-    interfaces::{LuaInterface, ServerInterface},
-    types::Value,
-};
-use futures_util::{
-    StreamExt,
-    stream::{FuturesOrdered, FuturesUnordered},
-};
-
 use super::{
     connection::Lane,
     queue::Batch,
@@ -20,8 +9,15 @@ use super::{
     replicas::Count,
     reply::{self, Verdict},
     scripts::{self, WRITE},
+    slots::{Order, Slots},
     watchdog::OnWire,
     writes::Writes,
+};
+use fred::{
+    clients::Client,
+    error::{Error, ErrorKind},
+    interfaces::{LuaInterface, ServerInterface},
+    types::Value,
 };
 
 /// How many batches may be on the wire at once: what comes later can still be taken back.
@@ -60,8 +56,8 @@ impl Confirm {
 /// Serves the lane's queues; never ends by itself. Dropped, it answers nobody any more: who is on
 /// the wire then hears that the connection is lost.
 pub(super) async fn pump(lane: &Lane, client: &Client, confirm: &Confirm) -> Infallible {
-    let mut writes = FuturesOrdered::new();
-    let mut reads = FuturesUnordered::new();
+    let mut writes = Slots::new(Order::Arrival);
+    let mut reads = Slots::new(Order::Completion);
     // A batch whose script the server did not know. While it is sent again, nothing later is sent
     // or answered: the order stays.
     let mut again = None;
@@ -71,7 +67,7 @@ pub(super) async fn pump(lane: &Lane, client: &Client, confirm: &Confirm) -> Inf
             && lane.may_send()
             && let Some(batch) = lane.writes.take_batch()
         {
-            writes.push_back(send(lane, client, confirm, batch, Form::Name));
+            writes.push(send(lane, client, confirm, batch, Form::Name));
         }
         while reads.len() < BATCHES
             && lane.may_send()
@@ -87,7 +83,7 @@ pub(super) async fn pump(lane: &Lane, client: &Client, confirm: &Confirm) -> Inf
                 again = None;
                 finish(lane, batch, replies);
             }
-            Some((batch, replies)) = writes.next(), if again.is_none() && !writes.is_empty() => {
+            (batch, replies) = writes.next(), if again.is_none() => {
                 if replies.script.as_ref().is_err_and(reply::is_unknown_script) {
                     let batch = batch.without_those_who_left();
                     let sent = send(lane, client, confirm, batch, Form::Text);
@@ -96,7 +92,7 @@ pub(super) async fn pump(lane: &Lane, client: &Client, confirm: &Confirm) -> Inf
                     finish(lane, batch, replies);
                 }
             }
-            Some(()) = reads.next(), if !reads.is_empty() => {}
+            () = reads.next() => {}
             () = lane.arrived() => {}
             () = lane.pulse.cleared() => {}
         }
