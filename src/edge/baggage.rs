@@ -1,7 +1,9 @@
 //! W3C baggage: refused when it is none, else given back to the caller as it came.
 
+use http::HeaderName;
+
 /// The header, and the metadata key, that carries it.
-pub const BAGGAGE_HEADER: &str = "baggage";
+pub const BAGGAGE_HEADER: HeaderName = HeaderName::from_static("baggage");
 
 /// The largest header and the most members that are accepted.
 const MAX_BYTES: usize = 8192;

@@ -2,10 +2,11 @@
 
 use std::{fmt, sync::Arc};
 
+use http::HeaderName;
 use subtle::{Choice, ConstantTimeEq};
 
 /// The header, and the metadata key, that carries the token.
-pub const TOKEN_HEADER: &str = "dapr-api-token";
+pub const TOKEN_HEADER: HeaderName = HeaderName::from_static("dapr-api-token");
 
 /// The secret that callers must present.
 #[derive(Clone)]

@@ -1,7 +1,7 @@
 //! A line of the log for each call, where somebody asked for it. It names the RPC and nothing that
 //! is in the message.
 
-use http::{Request, Response, header};
+use http::{HeaderName, Request, Response, header};
 use tokio::time::Instant;
 use tonic::Code;
 
@@ -45,8 +45,10 @@ impl Drop for Entry {
     }
 }
 
+const STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
 /// An error's code stands among the headers; a success has it behind its message.
 pub(super) fn code<B>(response: &Response<B>) -> usize {
-    let text = response.headers().get("grpc-status").and_then(|value| value.to_str().ok());
+    let text = response.headers().get(STATUS).and_then(|value| value.to_str().ok());
     text.and_then(|text| text.parse().ok()).unwrap_or(0)
 }

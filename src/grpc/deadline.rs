@@ -9,14 +9,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tonic::Status;
 
 use crate::go_text;
 
-const HEADER: &str = "grpc-timeout";
+const HEADER: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// When the caller of a request stops waiting. It travels with the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     fn headers(values: &[&str]) -> HeaderMap {
-        values.iter().map(|value| (HEADER.parse().unwrap(), value.parse().unwrap())).collect()
+        values.iter().map(|value| (HEADER, value.parse().unwrap())).collect()
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,6 +8,8 @@ use crate::edge::trace::TraceContext;
 /// The header of requests and answers.
 pub const HEADER: HeaderName = HeaderName::from_static("grpc-trace-bin");
 
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
 /// The context of a call that nobody traces: 29 bytes, all zero inside.
 const UNTRACED: HeaderValue = HeaderValue::from_static("AAAAAAAAAAAAAAAAAAAAAAAAAQAAAAAAAAAAAgA");
 
@@ -22,7 +24,7 @@ fn context(headers: &HeaderMap) -> Option<TraceContext> {
     {
         return Some(context);
     }
-    TraceContext::from_traceparent(headers.get("traceparent")?.as_bytes())
+    TraceContext::from_traceparent(headers.get(TRACEPARENT)?.as_bytes())
 }
 
 fn decode(value: &HeaderValue) -> Option<TraceContext> {

@@ -39,7 +39,6 @@ pub(super) struct Lane {
     pub(super) writes: Queue<Writes>,
     pub(super) reads: Queue<Keys>,
     pub(super) pulse: Pulse,
-    arrived: Notify,
     door: watch::Sender<Door>,
     wanted: Notify,
     pub(super) meters: Arc<StoreMeters>,
@@ -94,7 +93,6 @@ impl Lane {
             writes: Queue::default(),
             reads: Queue::default(),
             pulse: Pulse::default(),
-            arrived: Notify::new(),
             door: watch::Sender::new(Door::Opening),
             wanted: Notify::new(),
             meters,
@@ -116,15 +114,10 @@ impl Lane {
 
     fn announced<T>(&self, pushed: Result<T, String>) -> Result<T, String> {
         match pushed {
-            Ok(_) => self.arrived.notify_one(),
+            Ok(_) => self.pulse.wake_pump(),
             Err(_) => self.wanted.notify_one(),
         }
         pushed
-    }
-
-    /// Waits until something may have to be sent.
-    pub(super) async fn arrived(&self) {
-        self.arrived.notified().await;
     }
 
     /// Whether what waits may be handed to the connection: it answers and is not being replaced.

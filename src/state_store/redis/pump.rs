@@ -93,8 +93,7 @@ pub(super) async fn pump(lane: &Lane, client: &Client, confirm: &Confirm) -> Inf
                 }
             }
             () = reads.next() => {}
-            () = lane.arrived() => {}
-            () = lane.pulse.cleared() => {}
+            () = lane.pulse.pump_woken() => {}
         }
     }
 }

@@ -9,8 +9,8 @@ use std::{collections::VecDeque, mem, pin::pin};
 use fred::{
     clients::Client,
     error::Error,
-    interfaces::{HashesInterface, KeysInterface, LuaInterface},
-    types::{Key, Value},
+    interfaces::{ClientLike, KeysInterface, LuaInterface},
+    types::{ClusterHash, CustomCommand, Key, Value},
 };
 use futures_util::{
     future::join_all,
@@ -149,7 +149,9 @@ impl Reads<'_> {
 
     async fn one(&self, key: &StoredKey) -> Read {
         let hash = || async {
-            let command = pin!(self.client.hgetall(key.as_str()));
+            // Not fred's own HGETALL, which would put the fields into a hash map.
+            let command = CustomCommand::new_static("HGETALL", ClusterHash::FirstKey, false);
+            let command = pin!(self.client.custom(command, vec![key.as_str()]));
             self.watched(1, command).await.map(reply::entry)
         };
         let plain = || async {

@@ -150,14 +150,22 @@ pub(super) fn reads(value: Value, keys: usize) -> Result<Vec<Read>, StoreError> 
 
 /// The entry in what HGETALL gave; no fields mean that there is no key.
 pub(super) fn entry(value: Value) -> Read {
-    let Value::Map(mut fields) = value else {
-        return Err(StoreError::Refused("HGETALL gave no map".to_owned()));
+    let Value::Array(fields) = value else {
+        return Err(StoreError::Refused("HGETALL gave no list".to_owned()));
     };
     if fields.is_empty() {
         return Ok(None);
     }
-    let mut take = |name: &'static str| fields.remove(&name.into());
-    match (take("data"), take("version")) {
+    let (mut data, mut version) = (None, None);
+    let mut fields = fields.into_iter();
+    while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
+        match name.as_bytes() {
+            Some(b"data") => data = Some(value),
+            Some(b"version") => version = Some(value),
+            _ => {}
+        }
+    }
+    match (data, version) {
         (Some(data), Some(version)) => Ok(Some(versioned(data, version))),
         _ => Err(missing_field()),
     }

@@ -28,9 +28,10 @@ pub(super) struct Pulse {
     beats: Mutex<Beats>,
     on_wire: AtomicUsize,
     suspected: Notify,
-    // One for each who waits: the watchdog and the pump.
+    /// Told to the watchdog when a suspicion was cleared.
     calmed: Notify,
-    resumed: Notify,
+    /// Told to the pump, then and when there is something new to send.
+    sendable: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -77,9 +78,15 @@ impl Pulse {
         self.beats().suspicion.is_some()
     }
 
-    /// Waits until a suspicion was cleared; may return early.
-    pub(super) async fn cleared(&self) {
-        self.resumed.notified().await;
+    /// There is something new to send.
+    pub(super) fn wake_pump(&self) {
+        self.sendable.notify_one();
+    }
+
+    /// Waits until something may have to be sent, because it is new or because a suspicion was
+    /// cleared: one wait for both, made at every wake of the pump.
+    pub(super) async fn pump_woken(&self) {
+        self.sendable.notified().await;
     }
 
     /// Counts something as handed to the connection until the guard is gone.
@@ -144,7 +151,7 @@ impl Pulse {
 
     fn clear(&self) {
         self.calmed.notify_one();
-        self.resumed.notify_one();
+        self.wake_pump();
     }
 
     fn beats(&self) -> MutexGuard<'_, Beats> {
