@@ -59,14 +59,14 @@ impl<F: Future> Slots<F> {
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let mut first_done = None;
-        for (index, slot) in self.running.iter_mut().enumerate() {
+        let in_order = self.order == Order::Arrival;
+        // What is done is taken before anything behind it is polled: a command is sent when it is
+        // polled first, and those in order must not be sent before one that has to be sent again.
+        let done = self.running.iter_mut().enumerate().find_map(|(index, slot)| {
             let is_done = slot.as_mut().poll(cx).is_ready();
-            if is_done && (index == 0 || self.order == Order::Completion) {
-                first_done.get_or_insert(index);
-            }
-        }
-        let Some(mut slot) = first_done.and_then(|index| self.running.remove(index)) else {
+            (is_done && (index == 0 || !in_order)).then_some(index)
+        });
+        let Some(mut slot) = done.and_then(|index| self.running.remove(index)) else {
             return Poll::Pending;
         };
         let output = slot.as_mut().take_output().expect("invariant: it is done");
@@ -106,6 +106,21 @@ mod tests {
         senders.remove(0).send(1).unwrap();
         assert_eq!((taken(&mut slots), taken(&mut slots)), (Some(1), Some(2)));
         assert_eq!((taken(&mut slots), slots.len()), (None, 0));
+    }
+
+    #[test]
+    fn what_is_done_is_taken_before_a_later_one_is_polled() {
+        let polled = std::cell::Cell::new(false);
+        let mut slots = Slots::new(Order::Arrival);
+        for number in 0..2 {
+            let polled = &polled;
+            slots.push(async move {
+                polled.set(number == 1);
+                number
+            });
+        }
+        assert_eq!((slots.next().now_or_never(), polled.get()), (Some(0), false));
+        assert_eq!((slots.next().now_or_never(), polled.get()), (Some(1), true));
     }
 
     #[test]
