@@ -125,18 +125,6 @@ impl Lane {
         !self.pulse.is_suspected() && !matches!(&*self.door.borrow(), Door::Opening)
     }
 
-    /// The connection, if nothing is on the wire and nothing waits for it: who has something to
-    /// send then has nobody to share with.
-    pub(super) fn idle_connection(&self) -> Option<Arc<Connection>> {
-        if !self.pulse.is_idle() || self.depth() > 0 {
-            return None;
-        }
-        match &*self.door.borrow() {
-            Door::Open(connection) => Some(connection.clone()),
-            Door::Opening | Door::Shut(_) => None,
-        }
-    }
-
     /// How much waits to be sent.
     fn depth(&self) -> usize {
         self.writes.depth() + self.reads.depth()

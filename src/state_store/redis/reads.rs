@@ -16,7 +16,7 @@ use futures_util::{
     future::join_all,
     stream::{FuturesOrdered, StreamExt},
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::{
     connection::Lane,
@@ -71,11 +71,6 @@ pub(super) async fn read(lane: &Lane, keys: &[StoredKey], deadline: Option<Insta
 }
 
 async fn read_piece(lane: &Lane, keys: &[StoredKey], deadline: Option<Instant>) -> Vec<Read> {
-    if let [key] = keys
-        && let Some(connection) = lane.idle_connection()
-    {
-        return vec![alone(lane, &connection.client, key, deadline).await];
-    }
     let piece = Keys(keys.to_vec());
     let error = match lane.read(piece) {
         Ok(ticket) => match ticket.answer(deadline).await {
@@ -87,18 +82,6 @@ async fn read_piece(lane: &Lane, keys: &[StoredKey], deadline: Option<Instant>) 
         Err(cause) => StoreError::Unreachable(cause.into()),
     };
     vec![Err(error); keys.len()]
-}
-
-/// Reads a key without a detour by the queue and the task that empties it.
-async fn alone(lane: &Lane, client: &Client, key: &StoredKey, deadline: Option<Instant>) -> Read {
-    let reads = Reads { lane, client };
-    // Boxed: fred's futures are large, and this one is part of every read's.
-    let found = Box::pin(reads.one(key));
-    let Some(deadline) = deadline else { return found.await };
-    match timeout_at(deadline, found).await {
-        Ok(found) => found,
-        Err(_) => Err(StoreError::Lost(TIMED_OUT.to_owned().into())),
-    }
 }
 
 /// Reads a batch, and tells everybody what was found as soon as it was.
@@ -183,15 +166,7 @@ impl Reads<'_> {
         if found.as_ref().is_err_and(reply::is_wrong_type) {
             found = Box::pin(hash()).await;
         }
-        found.unwrap_or_else(|error| Err(self.failed(&error)))
-    }
-
-    /// What a read is told that brought no value. Who ended the connection knows why.
-    fn failed(&self, error: &Error) -> StoreError {
-        if reply::is_without_connection(error) {
-            return StoreError::Lost(self.lane.cause().into());
-        }
-        reply::read_error(error)
+        found.unwrap_or_else(|error| Err(reply::read_error(&error)))
     }
 
     /// Watches one command over so many keys on the wire. Give it pinned: fred's futures are large.

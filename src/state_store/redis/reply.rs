@@ -14,9 +14,6 @@ mod tests;
 /// The text of an attempt whose time was over.
 pub(super) const TIMED_OUT: &str = "i/o timeout";
 
-/// fred's text of a command whose connection was dropped by us.
-const DROPPED: &str = "channel closed";
-
 /// What stands before the cause when a name could not be looked up.
 const LOOKUP: &str = "lookup: ";
 
@@ -84,7 +81,7 @@ pub(super) fn verdict_of(error: &Error) -> Verdict {
         _ if text.starts_with("Failed to route") || text.starts_with("Client is not") => {
             Verdict::NotSent("the connection was closed".to_owned())
         }
-        ErrorKind::Unknown if text == DROPPED => Verdict::Unanswered("EOF".to_owned()),
+        ErrorKind::Unknown if text == "channel closed" => Verdict::Unanswered("EOF".to_owned()),
         _ => Verdict::Unanswered(text.to_owned()),
     }
 }
@@ -195,11 +192,6 @@ pub(super) fn is_wrong_type(error: &Error) -> bool {
     error.details().starts_with("WRONGTYPE")
 }
 
-/// Whether a command that was handed over ended with its connection, which fred was told to drop.
-pub(super) fn is_without_connection(error: &Error) -> bool {
-    *error.kind() == ErrorKind::Unknown && error.details() == DROPPED
-}
-
 /// Whether the server does not know the script.
 pub(super) fn is_unknown_script(error: &Error) -> bool {
     answers::find(error.details()).is_some_and(|answer| answer.meaning == Meaning::SendText)
@@ -246,7 +238,7 @@ pub(super) fn lost_cause(error: &Error) -> String {
     match error.kind() {
         ErrorKind::Timeout => TIMED_OUT.to_owned(),
         ErrorKind::IO | ErrorKind::Tls => cause_of(error),
-        _ if error.details() == DROPPED => "EOF".to_owned(),
+        _ if error.details() == "channel closed" => "EOF".to_owned(),
         _ => error.details().to_owned(),
     }
 }

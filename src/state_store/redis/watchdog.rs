@@ -95,11 +95,6 @@ impl Pulse {
         OnWire { pulse: self, settled: false }
     }
 
-    /// Whether nothing is on the wire, and nothing doubtful about the connection.
-    pub(super) fn is_idle(&self) -> bool {
-        self.on_wire.load(Ordering::Relaxed) == 0 && !self.is_suspected()
-    }
-
     /// Waits until nothing is on the wire.
     pub(super) async fn drained(&self) {
         const LOOK: Duration = Duration::from_millis(5);
