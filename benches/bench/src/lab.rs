@@ -175,8 +175,14 @@ impl Lab {
 
     /// Keeps what came of a run, for the table.
     pub fn keep(&mut self, subject: &str, what: &str, outcome: &Outcome) {
+        let busy = self.measuring_core_busy(outcome);
+        self.series.add(Series::one(subject, what, outcome, busy));
+    }
+
+    /// How busy the core was that measures. One that Redis and the generator share is as busy as both.
+    pub fn measuring_core_busy(&self, outcome: &Outcome) -> f64 {
         let shared = self.cores.of(Role::Redis) == self.cores.of(Role::Generator);
-        self.series.add(Series::one(subject, what, outcome, shared));
+        outcome.measuring_core_busy(shared)
     }
 
     /// Drives a server.

@@ -248,6 +248,12 @@ impl Outcome {
         self.watched.get(name).map_or(f64::NAN, |watched| watched.cpu_us_per_call)
     }
 
+    /// How busy the core of the generator was, which Redis may share.
+    pub fn measuring_core_busy(&self, shared: bool) -> f64 {
+        let redis = self.watched.get("redis").map_or(0.0, |redis| redis.cpu_fraction);
+        self.generator_busy + if shared { redis } else { 0.0 }
+    }
+
     /// Times of the calls that succeeded; no numbers if none did.
     pub fn latency(&self) -> Latency {
         let none = f64::NAN;

@@ -40,10 +40,9 @@ pub struct Series {
 }
 
 impl Series {
-    /// A run. A core that Redis and the generator share is as busy as both.
-    pub fn one(subject: &str, what: &str, outcome: &Outcome, shared_core: bool) -> Self {
+    /// A run, in which the core that measures was as busy as this.
+    pub fn one(subject: &str, what: &str, outcome: &Outcome, busy: f64) -> Self {
         let latency = outcome.latency();
-        let redis = outcome.watched.get("redis").map_or(0.0, |redis| redis.cpu_fraction);
         let peak = outcome.watched.get("server").map_or(0, |server| server.rss_bytes_peak);
         Self {
             subject: subject.to_owned(),
@@ -56,7 +55,7 @@ impl Series {
             p99_us: vec![latency.p99],
             p99_9_us: vec![latency.p99_9],
             peak_mb: vec![megabytes(peak)],
-            busy: vec![outcome.generator_busy + if shared_core { redis } else { 0.0 }],
+            busy: vec![busy],
             late: vec![outcome.late_part()],
         }
     }
@@ -126,19 +125,24 @@ mod tests {
     fn what_the_generator_prints_becomes_a_sample() {
         let outcome = outcome();
         assert_eq!((outcome.failed(), outcome.late_part()), (2, 0.25));
-        let series = Series::one("plain", "get", &outcome, true);
+        let series = Series::one("plain", "get", &outcome, 0.5);
         assert_eq!(series.cpu_us, [7.5]);
         assert_eq!(series.p99_9_us, [4.0]);
         assert_eq!(series.peak_mb, [2.0]);
-        assert_eq!(series.busy, [0.95], "a shared core is as busy as both on it");
-        assert_eq!(Series::one("plain", "get", &outcome, false).busy, [0.5]);
+        assert_eq!(series.busy, [0.5]);
+        assert_eq!(
+            outcome.measuring_core_busy(true),
+            0.95,
+            "a shared core is as busy as both on it"
+        );
+        assert_eq!(outcome.measuring_core_busy(false), 0.5);
     }
 
     #[test]
     fn runs_of_the_same_kind_are_one_series() {
         let mut set = SeriesSet::default();
         for (subject, what) in [("plain", "get"), ("echo", "get"), ("plain", "get")] {
-            set.add(Series::one(subject, what, &outcome(), false));
+            set.add(Series::one(subject, what, &outcome(), 0.5));
         }
         let found: Vec<_> =
             set.all().iter().map(|series| (&*series.subject, series.cpu_us.len())).collect();
