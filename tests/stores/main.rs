@@ -10,6 +10,8 @@ mod group_commit;
 mod layout;
 mod model;
 mod outage;
+#[path = "../integration/harness/ports.rs"]
+mod ports;
 mod redis;
 mod support;
 mod tls;

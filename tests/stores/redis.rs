@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    net::TcpListener,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -12,6 +11,8 @@ use nix::{
     unistd::Pid,
 };
 use tokio::time::Instant;
+
+use crate::ports::free_port;
 
 /// A server of a test's own; killed when dropped.
 pub struct Server {
@@ -100,11 +101,6 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-/// A port that nobody uses now.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// What is stored, seen past the store under test.

@@ -6,7 +6,8 @@ use outrigger::state_store::{StateStore, StoreError};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
 use crate::{
-    redis::{Server, free_port},
+    ports::free_port,
+    redis::Server,
     support::{eventually, key, read, set, store_with, write},
 };
 

@@ -204,7 +204,9 @@ mod tests {
         let mut ports = free_ports::<20>().expect("ports");
         ports.sort_unstable();
         assert!(ports.windows(2).all(|two| two[0] < two[1]), "{ports:?}");
-        TcpListener::bind((Ipv4Addr::LOCALHOST, ports[0])).expect("nobody has it");
+        // Whoever else runs on this machine may have taken one meanwhile, not all.
+        let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+        assert!(ports.iter().any(is_free), "{ports:?}");
     }
 
     #[test]
