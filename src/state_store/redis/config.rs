@@ -16,9 +16,9 @@ pub(super) struct Dial {
     pub(super) settings: Arc<RedisSettings>,
 }
 
-/// How long Redis may take for what is sent while a connection is set up. As daprd's read timeout
-/// unless told otherwise: a server that is busy, or a machine that is, takes more than a second.
-const SETUP: Duration = Duration::from_secs(3);
+/// How long Redis may take for what is sent while a connection is set up, unless connecting itself
+/// may take longer.
+const SETUP: Duration = Duration::from_secs(1);
 
 impl Dial {
     /// The server's address as people write it.
@@ -28,7 +28,7 @@ impl Dial {
 
     /// How long a try to connect may take in all.
     pub(super) fn budget(&self) -> Duration {
-        self.settings.connect_timeout + SETUP
+        self.settings.connect_timeout + setup_time(&self.settings)
     }
 }
 
@@ -53,10 +53,14 @@ pub(super) fn client(dial: &Dial) -> Result<Client, String> {
     Ok(Client::new(config, None, Some(connection(settings)), None))
 }
 
+fn setup_time(settings: &RedisSettings) -> Duration {
+    settings.connect_timeout.max(SETUP)
+}
+
 fn connection(settings: &RedisSettings) -> ConnectionConfig {
     ConnectionConfig {
         connection_timeout: settings.connect_timeout,
-        internal_command_timeout: SETUP,
+        internal_command_timeout: setup_time(settings),
         max_command_attempts: 1,
         max_redirections: 0,
         // Nought is no limit; with any other, fred stops flushing after the first refusal.

@@ -114,9 +114,7 @@ impl Scene {
     fn crowded() -> Self {
         let server = Crowded::start();
         let host = format!("127.0.0.1:{}", server.port());
-        Self::on(Servers::Crowded { _server: server }, host)
-            .with("dialTimeout", "60s")
-            .unconnected()
+        Self::on(Servers::Crowded { _server: server }, host).patient().unconnected()
     }
 
     fn with(mut self, name: &'static str, value: &str) -> Self {
@@ -143,6 +141,11 @@ impl Scene {
 
     fn unconnected(self) -> Self {
         Self { connects: false, ..self }
+    }
+
+    /// However loud the machine is, connecting does not end for want of time.
+    fn patient(self) -> Self {
+        self.with("dialTimeout", "60s")
     }
 
     fn without_read_timeout(self) -> Self {
@@ -227,7 +230,7 @@ fn of_connections(id: &str) -> Option<Scene> {
             scene.metadata.retain(|(name, _)| *name != "redisPassword");
             scene
         }
-        "WRONGPASS" => Scene::redis(&[]).with("redisPassword", "another").unconnected(),
+        "WRONGPASS" => Scene::redis(&[]).with("redisPassword", "another").patient().unconnected(),
         "connection-refused" => Scene::on(Servers::None, format!("127.0.0.1:{}", free_port()))
             .unconnected()
             .says("connection refused"),
@@ -238,6 +241,7 @@ fn of_connections(id: &str) -> Option<Scene> {
             Scene::on_redis(vec![redis])
                 .with("redisHost", &host)
                 .with("enableTLS", "true")
+                .patient()
                 .unconnected()
                 .says("tls: ")
         }
