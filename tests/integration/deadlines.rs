@@ -81,8 +81,11 @@ fn a_retry_that_would_end_too_late_is_not_waited_for() {
     let reason = "context deadline exceeded: no time left to retry: failed to set key";
     assert!(told.message.contains(reason), "{}", told.message);
     assert!(told.message.ends_with("connect: connection refused"), "{}", told.message);
+    const NOT_RETRIED: &str = "is not retried: its caller stops waiting";
+    // The answer is there before the lines are read.
+    sidecar.process.wait_for_line(0, NOT_RETRIED);
     assert_eq!(sidecar.said(0, FAILED).len(), 1);
-    assert_eq!(sidecar.said(0, "is not retried: its caller stops waiting").len(), 1);
+    assert_eq!(sidecar.said(0, NOT_RETRIED).len(), 1);
     assert!(sidecar.said(0, "Retrying in").is_empty());
     let read = Caller::to(&sidecar).get(&key("late"), "20S");
     assert_eq!(read.code, Code::DeadlineExceeded);
@@ -232,6 +235,7 @@ fn a_probe_whose_caller_leaves_gives_its_slot_back() {
 
         // Writes wait in Redis; everything else is answered, so that the connection stays.
         redis.query::<()>(&["CLIENT", "PAUSE", "600000", "WRITE"]);
+        sidecar.process.wait_for_line(0, "changed state from open to half-open");
         let mark = sidecar.mark();
         let probe = Caller::to(&sidecar).begin(leaves, &key("probe"), &value("1"), "5S");
         eventually("the probe is on the wire", || {
