@@ -2,8 +2,9 @@
 //!
 //! From the outside in: the call is counted, its path cleaned, its trace context and baggage
 //! noted, it is counted for metrics, its origin looked at, its token checked, its line logged, its
-//! panic contained; then the router finds the handler. What no route matches is one and the same 404, whatever the method: in
-//! Dapr the rest of the paths and methods belong to service invocation.
+//! panic contained; then the handler is found: of the state API here, of everything else by axum's
+//! router. What no route matches is one and the same 404, whatever the method: in Dapr the rest of
+//! the paths and methods belong to service invocation.
 
 pub mod access;
 pub mod admin;
@@ -16,8 +17,9 @@ pub mod metadata;
 pub mod path;
 pub mod state;
 pub mod trace;
+mod underway;
 
-use std::{convert::Infallible, panic::AssertUnwindSafe, pin::pin, sync::Arc, thread};
+use std::{convert::Infallible, future::ready, sync::Arc};
 
 use axum::{Router, body::Body, response::IntoResponse as _};
 use futures_util::FutureExt as _;
@@ -33,15 +35,21 @@ use crate::{
     api::metadata::{Health, MetadataApi, ShutdownHandle},
     edge::{
         access::Access,
-        admission::{self, Admission, Refusal, Surplus},
-        answer::{Answer, Ending},
+        admission::{Admission, Load, Refusal, Surplus},
+        answer::Answer,
         baggage::{self, BAGGAGE_HEADER, BaggageError},
         drain::Drain,
         limits::{head_limit, head_size},
         token::{ApiToken, TOKEN_HEADER},
-        unread,
+        unread::{self, Lent},
     },
-    http::{call_log::CallLog, cors::Cors, error::ErrorBody},
+    http::{
+        call_log::CallLog,
+        cors::Cors,
+        error::ErrorBody,
+        state::StateRoutes,
+        underway::{CLOSE, Handling, Noted, Underway},
+    },
     metrics::{
         error_codes::{ErrorCode, ErrorCodes},
         http::{HttpMeters, InFlight},
@@ -49,8 +57,8 @@ use crate::{
     },
 };
 
-/// Says that the connection ends behind this answer.
-const CLOSE: HeaderValue = HeaderValue::from_static("close");
+/// The body of a request.
+type Sent = Lent<Incoming>;
 
 /// What the routes that every sidecar has are about.
 #[derive(Clone)]
@@ -109,23 +117,9 @@ pub enum Unrouted {
     Nothing,
 }
 
-impl Meters {
-    fn begin(&self, request: &Request<Body>) -> InFlight<'_> {
-        let bytes = request.body().size_hint().exact().unwrap_or(0);
-        self.requests.begin(request.method().as_str(), request.uri().path(), bytes)
-    }
-
-    fn end(&self, counted: InFlight<'_>, response: &Response<Body>) {
-        counted.answer(response.status().as_u16(), response.body().size_hint().lower());
-        if let (Some(codes), Some(code)) =
-            (&self.error_codes, response.extensions().get::<ErrorCode>())
-        {
-            codes.record(*code);
-        }
-    }
-}
-
 struct Edge {
+    state: Option<StateRoutes>,
+    /// The rest of the routes.
     router: Router,
     surroundings: Surroundings,
 }
@@ -140,9 +134,11 @@ pub fn public_routes(sidecar: Sidecar, access: &Access) -> Router {
     health::routes(sidecar.health.clone()).merge(metadata::public_routes(sidecar, access))
 }
 
-/// Serves `routes`, and the 404 for everything else, within `surroundings`.
+/// Serves the routes of `state` and of `others`, and the 404 for everything else, within
+/// `surroundings`.
 pub fn service(
-    routes: Router,
+    state: Option<StateRoutes>,
+    others: Router,
     surroundings: Surroundings,
 ) -> impl Service<
     Request<Incoming>,
@@ -153,34 +149,20 @@ pub fn service(
 + Send
 + 'static {
     let router = match surroundings.unrouted {
-        Unrouted::Invocation => routes.method_not_allowed_fallback(no_app).fallback(no_app),
+        Unrouted::Invocation => {
+            others.method_not_allowed_fallback(async || no_app()).fallback(async || no_app())
+        }
         Unrouted::Nothing => {
             let not_allowed = async || StatusCode::METHOD_NOT_ALLOWED;
-            routes.method_not_allowed_fallback(not_allowed).fallback(no_page)
+            others.method_not_allowed_fallback(not_allowed).fallback(async || no_page())
         }
     };
-    let edge = Arc::new(Edge { router, surroundings });
-    service_fn(move |request: Request<Incoming>| {
-        let edge = edge.clone();
-        async move {
-            let call = edge.surroundings.drain.enter_call();
-            let (request, rest) = unread::lend(request);
-            let load = edge.surroundings.admission.begin();
-            let (mut response, load) = load.carry(pin!(edge.answer(request.map(Body::new)))).await;
-            let refused = response.status() == StatusCode::TOO_MANY_REQUESTS;
-            let most = if refused { unread::MOST_OF_REFUSED } else { unread::MOST };
-            if let Some(rest) = rest
-                && !rest.is_done(most).await
-            {
-                response.headers_mut().insert(header::CONNECTION, CLOSE);
-            }
-            let ending = Ending { call: Some(call), load: Some(load) };
-            Ok(response.map(|body| Answer::new(body, ending)))
-        }
-    })
+    let edge = Arc::new(Edge { state, router, surroundings });
+    service_fn(move |request| edge.begin(request).answer().map(Ok))
 }
 
 /// What an answer repeats of its request.
+#[derive(Default)]
 struct Echoed {
     trace: Option<trace::Answer>,
     baggage: Option<HeaderValue>,
@@ -198,38 +180,57 @@ impl Echoed {
 }
 
 impl Edge {
-    /// Does what surrounds a call, all in one function: each one that it was handed on to would have
-    /// a copy of the request.
-    async fn answer(&self, mut request: Request<Body>) -> Response<Body> {
+    /// Does all that needs the request, up to calling a handler: a future that had it would have
+    /// room for it in each of its layers, and is moved a few times before it is polled.
+    fn begin(self: &Arc<Self>, request: Request<Incoming>) -> Underway {
+        let call = self.surroundings.drain.enter_call();
+        let load = self.surroundings.admission.begin();
+        let (request, rest) = unread::lend(request);
+        let mut noted = Noted::default();
+        let handling = self.handle(request, &load, &mut noted);
+        Underway { edge: self.clone(), handling, noted, rest, call, load }
+    }
+
+    fn handle(&self, mut request: Request<Sent>, load: &Load, noted: &mut Noted) -> Handling {
         if let Some(refusal) = self.clean(&mut request) {
-            return refusal;
+            return Handling::Answered(refusal);
         }
-        let echoed = match self.echoed(&request) {
+        noted.echoed = match self.echoed(&request) {
             Ok(echoed) => echoed,
             Err(error) => {
                 self.refuse(Reason::Baggage);
                 let text = format!("invalid baggage header: {error}\n");
-                return error::plain_text(StatusCode::BAD_REQUEST, text);
+                return Handling::Answered(error::plain_text(StatusCode::BAD_REQUEST, text));
             }
         };
-        let counted = self.surroundings.meters.as_ref().map(|meters| meters.begin(&request));
-        let origin = self.origin(&request);
-        let mut response = match self.at_once(&request) {
-            Some(response) => response,
-            None => self.routed(request).await,
-        };
-        if let Some((cors, allowed)) = origin {
-            cors.mark(allowed, response.headers_mut());
+        noted.counted = self.count(&request);
+        noted.origin = self.origin(&request);
+        match self.at_once(&request, load) {
+            Some(response) => Handling::Answered(response),
+            None => self.route(request),
         }
-        if let (Some(meters), Some(counted)) = (&self.surroundings.meters, counted) {
-            meters.end(counted, &response);
+    }
+
+    fn count(&self, request: &Request<Sent>) -> Option<InFlight> {
+        let meters = self.surroundings.meters.as_ref()?;
+        let bytes = request.body().size_hint().exact().unwrap_or(0);
+        Some(meters.requests.begin(request.method().as_str(), request.uri().path(), bytes))
+    }
+
+    /// Counts the answer to what was begun to be counted.
+    fn end(&self, counted: InFlight, response: &Response<Body>) {
+        let Some(meters) = &self.surroundings.meters else { return };
+        let bytes = response.body().size_hint().lower();
+        meters.requests.answer(counted, response.status().as_u16(), bytes);
+        if let (Some(codes), Some(code)) =
+            (&meters.error_codes, response.extensions().get::<ErrorCode>())
+        {
+            codes.record(*code);
         }
-        echoed.write(response.headers_mut());
-        response
     }
 
     /// Cleans the path, or answers a request that is none.
-    fn clean(&self, request: &mut Request<Body>) -> Option<Response<Body>> {
+    fn clean(&self, request: &mut Request<Sent>) -> Option<Response<Body>> {
         let (reason, status) =
             if head_size(request) > head_limit(self.surroundings.read_buffer_size) {
                 (Reason::Head, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
@@ -253,7 +254,7 @@ impl Edge {
         }
     }
 
-    fn echoed(&self, request: &Request<Body>) -> Result<Echoed, BaggageError> {
+    fn echoed(&self, request: &Request<Sent>) -> Result<Echoed, BaggageError> {
         if !self.surroundings.tracing || health::is_health_path(request.uri().path()) {
             return Ok(Echoed { trace: None, baggage: None });
         }
@@ -264,15 +265,13 @@ impl Edge {
         Ok(Echoed { trace: Some(trace::Answer::to(request.headers())), baggage })
     }
 
-    /// Who tells the page that asks whether it may read the answer, and what; `None` where nobody
-    /// does, or where the answer is about nothing else.
-    fn origin(&self, request: &Request<Body>) -> Option<(&Cors, Option<HeaderValue>)> {
+    fn origin(&self, request: &Request<Sent>) -> Option<Option<HeaderValue>> {
         let cors = self.surroundings.cors.as_ref().filter(|_| !Cors::is_preflight(request))?;
-        Some((cors, cors.let_in(request.headers())))
+        Some(cors.let_in(request.headers()))
     }
 
     /// The answer to what no handler is asked.
-    fn at_once(&self, request: &Request<Body>) -> Option<Response<Body>> {
+    fn at_once(&self, request: &Request<Sent>, load: &Load) -> Option<Response<Body>> {
         if let Some(cors) = &self.surroundings.cors
             && Cors::is_preflight(request)
         {
@@ -286,10 +285,10 @@ impl Edge {
         if is_exempt_from_limits(request) {
             return None;
         }
-        let_in(request).err().map(error::overloaded)
+        let_in(request, load).err().map(error::overloaded)
     }
 
-    fn is_authenticated(&self, request: &Request<Body>) -> bool {
+    fn is_authenticated(&self, request: &Request<Sent>) -> bool {
         let Some(token) = &self.surroundings.token else { return true };
         let needs_none = request.method() == Method::GET
             && (request.uri().path() == health::PATH
@@ -298,52 +297,36 @@ impl Edge {
         needs_none || token.check(presented).is_ok()
     }
 
-    /// Runs a handler, and logs its call.
-    async fn routed(&self, request: Request<Body>) -> Response<Body> {
+    /// Calls the handler of the route that is meant.
+    fn route(&self, request: Request<Sent>) -> Handling {
         let entry = self.surroundings.call_log.and_then(|log| log.begin(&request));
-        // The router would answer HEAD with the handlers of GET.
-        let response = if request.method() == Method::HEAD {
-            match self.surroundings.unrouted {
-                Unrouted::Invocation => no_app().await,
-                Unrouted::Nothing => no_page().await,
-            }
-        } else {
-            // A router is always ready.
-            let handled = AssertUnwindSafe(self.router.clone().call(request));
-            finished(handled.catch_unwind().await)
-        };
-        if let Some(entry) = entry {
-            entry.end(&response);
+        if let Some(state) = &self.state
+            && let Some(route) = state.find(&request)
+        {
+            return Handling::Handler(state.answer(route, request), entry);
         }
-        response
-    }
-}
-
-/// What a handler answered. Its panic costs this call and nothing else.
-fn finished(handled: thread::Result<Result<Response<Body>, Infallible>>) -> Response<Body> {
-    match handled {
-        Ok(Ok(mut response)) => {
+        // The router would answer HEAD with the handlers of GET.
+        if request.method() == Method::HEAD {
+            let response = match self.surroundings.unrouted {
+                Unrouted::Invocation => no_app(),
+                Unrouted::Nothing => no_page(),
+            };
+            return Handling::Handler(ready(response).boxed(), entry);
+        }
+        // A router is always ready.
+        let handler = self.router.clone().call(request.map(Body::new)).map(|answered| {
+            let Ok(mut response) = answered;
             // The router lists a path's methods where the answer says that there is no path.
             response.headers_mut().remove(header::ALLOW);
-            let size = response.body().size_hint().lower();
-            match admission::hold_answer(usize::try_from(size).unwrap_or(usize::MAX)) {
-                Ok(()) => response,
-                Err(refusal) => error::overloaded(refusal),
-            }
-        }
-        Ok(Err(never)) => match never {},
-        Err(_panic) => {
-            // What the panic says, and the path, may hold keys and values.
-            tracing::error!(target: "dapr.runtime", "An HTTP handler panicked; its call is lost");
-            ErrorBody::new("ERROR", "the handler failed unexpectedly")
-                .with_status(StatusCode::INTERNAL_SERVER_ERROR)
-        }
+            response
+        });
+        Handling::Handler(handler.boxed(), entry)
     }
 }
 
 /// Whether a call is let in however much there is to do: it waits for nothing, and whoever looks
 /// after the sidecar needs it most then.
-fn is_exempt_from_limits(request: &Request<Body>) -> bool {
+fn is_exempt_from_limits(request: &Request<Sent>) -> bool {
     let path = request.uri().path();
     match *request.method() {
         Method::GET => matches!(path, health::PATH | health::OUTBOUND_PATH | metadata::PATH),
@@ -352,26 +335,26 @@ fn is_exempt_from_limits(request: &Request<Body>) -> bool {
     }
 }
 
-fn let_in(request: &Request<Body>) -> Result<(), Refusal> {
+fn let_in(request: &Request<Sent>, load: &Load) -> Result<(), Refusal> {
     match request.extensions().get() {
         Some(Surplus(refusal)) => Err(*refusal),
-        None => admission::enter_call(),
+        None => load.enter(),
     }
 }
 
 /// What every path and method hears that belongs to nothing.
-async fn no_page() -> Response<Body> {
+fn no_page() -> Response<Body> {
     error::plain_text(StatusCode::NOT_FOUND, "404 page not found\n".to_owned())
 }
 
 /// What every path and method hears that belongs to service invocation.
-async fn no_app() -> Response<Body> {
+fn no_app() -> Response<Body> {
     let message = "failed getting app id either from the URL path or the header dapr-app-id";
     ErrorBody::new("ERR_DIRECT_INVOKE", message).with_status(StatusCode::NOT_FOUND)
 }
 
 /// As Go's HTTP server answers, before anything else looks at the request.
-fn refused_by_server(status: StatusCode, request: &Request<Body>) -> Response<Body> {
+fn refused_by_server(status: StatusCode, request: &Request<Sent>) -> Response<Body> {
     let text = [(header::CONTENT_TYPE, error::PLAIN_TEXT)];
     let mut response = (status, text, status.to_string()).into_response();
     if request.version() < Version::HTTP_2 {

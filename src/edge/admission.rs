@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use gauge::Gauge;
 pub use gauge::Reading;
-pub use load::{Load, announce_request, enter_call, hold_answer, hold_request};
+pub use load::{Load, announce_request, hold_answer, hold_request};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::api::failures;

@@ -29,7 +29,7 @@ where
 }
 
 /// A rule means a part of the API by its name, or routes by how they begin.
-fn permits(access: &Access, part: &str, path: &str) -> bool {
+pub(super) fn permits(access: &Access, part: &str, path: &str) -> bool {
     access.permits(|rule| {
         let rule = format!("{}/{}", rule.version, rule.name);
         rule == part || path[1..].starts_with(&rule)

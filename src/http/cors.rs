@@ -71,7 +71,7 @@ impl Cors {
     }
 
     /// Tells the one who asked with any other request whether it is let in.
-    pub fn mark(&self, allowed: Option<HeaderValue>, answer: &mut HeaderMap) {
+    pub fn mark(allowed: Option<HeaderValue>, answer: &mut HeaderMap) {
         answer.append(header::VARY, ORIGIN);
         if let Some(origin) = allowed {
             answer.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);

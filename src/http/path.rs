@@ -48,11 +48,27 @@ pub fn unescaped(path: &str) -> Cow<'_, str> {
     unescape(path).unwrap_or(Cow::Borrowed(path))
 }
 
+/// A segment of a cleaned path, unescaped; `None` if that is no UTF-8.
+pub fn unescaped_strictly(segment: &str) -> Option<Cow<'_, str>> {
+    if !is_escaped(segment) {
+        return Some(Cow::Borrowed(segment));
+    }
+    String::from_utf8(unescaped_bytes(segment)?).ok().map(Cow::Owned)
+}
+
 fn unescape(text: &str) -> Option<Cow<'_, str>> {
-    check_escapes(text).ok()?;
-    if !text.contains(['%', '+']) {
+    if !is_escaped(text) {
         return Some(Cow::Borrowed(text));
     }
+    Some(Cow::Owned(String::from_utf8_lossy(&unescaped_bytes(text)?).into_owned()))
+}
+
+fn is_escaped(text: &str) -> bool {
+    memchr::memchr2(b'%', b'+', text.as_bytes()).is_some()
+}
+
+fn unescaped_bytes(text: &str) -> Option<Vec<u8>> {
+    check_escapes(text).ok()?;
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
@@ -66,7 +82,7 @@ fn unescape(text: &str) -> Option<Cow<'_, str>> {
             (byte, _) => bytes.push(byte),
         }
     }
-    Some(Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()))
+    Some(bytes)
 }
 
 fn hex_value(digit: u8) -> Option<u8> {
@@ -74,6 +90,9 @@ fn hex_value(digit: u8) -> Option<u8> {
 }
 
 fn check_escapes(text: &str) -> Result<(), BadEscape> {
+    if memchr::memchr(b'%', text.as_bytes()).is_none() {
+        return Ok(());
+    }
     let mut after_percent = text.split('%').skip(1);
     let good = after_percent.all(|rest| {
         let digits = rest.as_bytes();
@@ -83,11 +102,15 @@ fn check_escapes(text: &str) -> Result<(), BadEscape> {
 }
 
 fn is_clean(path: &str) -> bool {
-    path == "/"
-        || (!path.contains('+')
-            && path.strip_prefix('/').is_some_and(|segments| {
-                segments.split('/').all(|segment| !matches!(segment, "" | "." | ".."))
-            }))
+    let segments = match path.as_bytes() {
+        b"/" => return true,
+        [b'/', segments @ ..] => segments,
+        _ => return false,
+    };
+    memchr::memchr(b'+', segments).is_none()
+        && segments
+            .split(|byte| *byte == b'/')
+            .all(|segment| !matches!(segment, b"" | b"." | b".."))
 }
 
 fn clean(path: &str) -> String {

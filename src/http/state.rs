@@ -4,19 +4,14 @@ mod answer;
 pub(crate) mod decode;
 mod loose;
 mod options;
+pub(super) mod route;
 
 use std::{error::Error, sync::Arc};
 
-use axum::{
-    Router,
-    body::Body,
-    extract::{Path, State, rejection::PathRejection},
-    response::IntoResponse as _,
-    routing::{MethodRouter, get, post},
-};
+use axum::{body::Body, response::IntoResponse as _};
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode, Uri, header};
-use serde::Deserialize;
+use futures_util::{FutureExt as _, future::BoxFuture};
+use http::{HeaderMap, Request, Response, StatusCode, Uri, header};
 
 use crate::{
     api::{
@@ -33,10 +28,14 @@ use crate::{
         limits::{BodyError, read_body},
     },
     http::{
-        access::{STATE, STATE_ALPHA, add_open},
+        Sent,
+        access::permits,
         error::{self, Asked, ErrorBody},
         path,
-        state::decode::{ItemRequest, Malformed, Metadata},
+        state::{
+            decode::{ItemRequest, Malformed, Metadata},
+            route::{Names, NotText, Route},
+        },
     },
     resiliency::policy::PolicyError,
     state_store::{Concurrency, Consistency, StoreError},
@@ -45,44 +44,69 @@ use crate::{
 /// What Dapr stores for a value that was not given.
 const NO_VALUE: Bytes = Bytes::from_static(b"null");
 
-/// The routes of the state API that `access` leaves open. A body larger than `max_body_size` bytes
-/// is refused; `None` means any length.
-pub fn routes(
+/// The routes of the state API; clones share what they need.
+#[derive(Clone)]
+pub struct StateRoutes(Arc<StateEdge>);
+
+struct StateEdge {
     api: StateApi,
     app_id: String,
     max_body_size: Option<usize>,
-    access: &Access,
-) -> Router {
-    // For GET and DELETE these two words are keys like any other.
-    let bulk = key_routes(Some("bulk")).post(bulk_get).put(bulk_get);
-    let transaction = key_routes(Some("transaction")).post(transact).put(transact);
-    let routes = [
-        (STATE, "/v1.0/state/{store}", post(save).put(save)),
-        (STATE, "/v1.0/state/{store}/{key}", key_routes(None)),
-        (STATE, "/v1.0/state/{store}/bulk", bulk),
-        (STATE, "/v1.0/state/{store}/transaction", transaction),
-        (STATE_ALPHA, "/v1.0-alpha1/state/{store}/query", post(query).put(query)),
-    ];
-    let edge = StateEdge { api, app_id: app_id.into(), max_body_size };
-    add_open(Router::new(), access, routes).with_state(edge)
+    /// Which of [`Route::ALL`] rules leave open.
+    open: [bool; Route::ALL.len()],
 }
 
-#[derive(Clone)]
-struct StateEdge {
-    api: StateApi,
-    app_id: Arc<str>,
-    max_body_size: Option<usize>,
-}
+impl StateRoutes {
+    /// Those that `access` leaves open. A body larger than `max_body_size` bytes is refused; `None`
+    /// means any length.
+    pub fn new(
+        api: StateApi,
+        app_id: String,
+        max_body_size: Option<usize>,
+        access: &Access,
+    ) -> Self {
+        let open = Route::ALL.map(|route| {
+            let (part, path) = route.names();
+            permits(access, part, path)
+        });
+        Self(Arc::new(StateEdge { api, app_id, max_body_size, open }))
+    }
 
-/// What a path names; on the routes that end in a word of their own that word is the key.
-#[derive(Deserialize)]
-struct Named {
-    store: String,
-    #[serde(default)]
-    key: String,
-}
+    /// The route that is meant by a request with a clean path, if it is open.
+    pub(super) fn find<B>(&self, request: &Request<B>) -> Option<Route> {
+        let route = Route::of(request.method(), request.uri().path())?;
+        self.0.open[route as usize].then_some(route)
+    }
 
-type NamedPath = Result<Path<Named>, PathRejection>;
+    /// What `route` answers to a request of its own.
+    pub(super) fn answer(
+        &self,
+        route: Route,
+        request: Request<Sent>,
+    ) -> BoxFuture<'static, Response<Body>> {
+        let edge = self.0.clone();
+        let (parts, body) = request.into_parts();
+        let (uri, headers) = (parts.uri, parts.headers);
+        // Each of its own size, and without the headers where nobody reads them.
+        match route {
+            Route::Save => async move { done(edge.save(&uri, body).await, &edge.asked()) }.boxed(),
+            Route::Get => async move { found(edge.get(&uri).await, &edge.asked()) }.boxed(),
+            Route::Delete => {
+                async move { done(edge.delete(&uri, &headers).await, &edge.asked()) }.boxed()
+            }
+            Route::BulkGet => {
+                async move { found(edge.bulk_get(&uri, body).await, &edge.asked()) }.boxed()
+            }
+            Route::Transact => async move {
+                done(edge.transact(&uri, body).await, &edge.asked().for_an_operation())
+            }
+            .boxed(),
+            Route::Query => {
+                async move { done(edge.query(&uri, body).await, &Asked::anonymously()) }.boxed()
+            }
+        }
+    }
+}
 
 /// Why a request is not done.
 enum Failure {
@@ -101,8 +125,8 @@ impl From<StateError> for Failure {
     }
 }
 
-impl From<PathRejection> for Failure {
-    fn from(_: PathRejection) -> Self {
+impl From<NotText> for Failure {
+    fn from(_: NotText) -> Self {
         Self::Malformed("the name of the store or the key is not UTF-8".to_owned())
     }
 }
@@ -149,62 +173,8 @@ fn done(result: Result<(), Failure>, asked: &Asked<'_>) -> Response<Body> {
     }
 }
 
-/// GET and DELETE of the key that the path names, or of `word`.
-fn key_routes(word: Option<&'static str>) -> MethodRouter<StateEdge> {
-    get(async move |State(edge): State<StateEdge>, path: NamedPath| {
-        let found = match named(path, word) {
-            Ok(named) => edge.get(named).await,
-            Err(failure) => Err(failure),
-        };
-        found.unwrap_or_else(|failure| failure.answer(&edge.asked()))
-    })
-    .delete(
-        async move |State(edge): State<StateEdge>,
-                    path: NamedPath,
-                    uri: Uri,
-                    headers: HeaderMap| {
-            let result = match named(path, word) {
-                Ok(named) => edge.delete(named, &uri, &headers).await,
-                Err(failure) => Err(failure),
-            };
-            done(result, &edge.asked())
-        },
-    )
-}
-
-fn named(path: NamedPath, word: Option<&'static str>) -> Result<Named, Failure> {
-    let Path(mut named) = path?;
-    if let Some(word) = word {
-        word.clone_into(&mut named.key);
-    }
-    Ok(named)
-}
-
-async fn save(
-    State(edge): State<StateEdge>,
-    path: NamedPath,
-    uri: Uri,
-    body: Body,
-) -> Response<Body> {
-    done(edge.save(path, &uri, body).await, &edge.asked())
-}
-
-async fn bulk_get(State(edge): State<StateEdge>, path: NamedPath, body: Body) -> Response<Body> {
-    let found = edge.bulk_get(path, body).await;
-    found.unwrap_or_else(|failure| failure.answer(&edge.asked()))
-}
-
-async fn transact(
-    State(edge): State<StateEdge>,
-    path: NamedPath,
-    uri: Uri,
-    body: Body,
-) -> Response<Body> {
-    done(edge.transact(path, &uri, body).await, &edge.asked().for_an_operation())
-}
-
-async fn query(State(edge): State<StateEdge>, path: NamedPath, body: Body) -> Response<Body> {
-    done(edge.query(path, body).await, &Asked::anonymously())
+fn found(result: Result<Response<Body>, Failure>, asked: &Asked<'_>) -> Response<Body> {
+    result.unwrap_or_else(|failure| failure.answer(asked))
 }
 
 impl StateEdge {
@@ -212,18 +182,20 @@ impl StateEdge {
         Asked::of(&self.app_id)
     }
 
-    async fn get(&self, named: Named) -> Result<Response<Body>, Failure> {
+    async fn get(&self, uri: &Uri) -> Result<Response<Body>, Failure> {
+        let named = Names::of(uri.path())?;
         let component = self.api.component(&named.store)?;
-        let key = component.key(named.key)?;
+        let key = component.key(named.key.into_owned())?;
         Ok(match component.get(&Call::default(), &key).await? {
             Some(entry) => answer::entry(entry),
             None => StatusCode::NO_CONTENT.into_response(),
         })
     }
 
-    async fn delete(&self, named: Named, uri: &Uri, headers: &HeaderMap) -> Result<(), Failure> {
+    async fn delete(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Failure> {
+        let named = Names::of(uri.path())?;
         let component = self.api.component(&named.store)?;
-        let key = component.key(named.key)?;
+        let key = component.key(named.key.into_owned())?;
         let word =
             |name| path::query_value(uri.query().unwrap_or_default(), name).unwrap_or_default();
         let etag = headers.get(header::IF_MATCH).map(|etag| lossy(etag.as_bytes()));
@@ -235,9 +207,9 @@ impl StateEdge {
         Ok(component.delete(&Call::default(), item).await?)
     }
 
-    async fn save(&self, path: NamedPath, uri: &Uri, body: Body) -> Result<(), Failure> {
+    async fn save(&self, uri: &Uri, body: Sent) -> Result<(), Failure> {
         let body = self.read(body).await;
-        let component = self.api.component(&path?.store)?;
+        let component = self.api.component(&Names::of(uri.path())?.store)?;
         let requests = body.and_then(|body| decode::save(&body)).map_err(Failure::bare)?;
         if requests.is_empty() {
             return Ok(());
@@ -261,9 +233,9 @@ impl StateEdge {
         Ok(component.save(&Call::default(), items).await?)
     }
 
-    async fn bulk_get(&self, path: NamedPath, body: Body) -> Result<Response<Body>, Failure> {
+    async fn bulk_get(&self, uri: &Uri, body: Sent) -> Result<Response<Body>, Failure> {
         let body = self.read(body).await;
-        let component = self.api.component(&path?.store)?;
+        let component = self.api.component(&Names::of(uri.path())?.store)?;
         let keys = body.and_then(|body| decode::bulk_get(&body)).map_err(Failure::body)?;
         let keys = keys.into_iter().map(|key| component.key(key)).collect::<Result<Vec<_>, _>>()?;
         if keys.is_empty() {
@@ -272,9 +244,9 @@ impl StateEdge {
         Ok(answer::items(component.bulk_get(&Call::default(), keys).await?))
     }
 
-    async fn transact(&self, path: NamedPath, uri: &Uri, body: Body) -> Result<(), Failure> {
+    async fn transact(&self, uri: &Uri, body: Sent) -> Result<(), Failure> {
         let body = self.read(body).await;
-        let component = self.api.component(&path?.store)?;
+        let component = self.api.component(&Names::of(uri.path())?.store)?;
         let requests = body.and_then(|body| decode::transaction(&body)).map_err(Failure::body)?;
         if requests.is_empty() {
             return Ok(());
@@ -288,14 +260,14 @@ impl StateEdge {
     }
 
     /// A query's body is read before its store is looked for, unlike any other's.
-    async fn query(&self, path: NamedPath, body: Body) -> Result<(), Failure> {
+    async fn query(&self, uri: &Uri, body: Sent) -> Result<(), Failure> {
         let body = self.read(body).await.map_err(Failure::query)?;
-        Ok(self.api.component(&path?.store)?.query(&lossy(&body))?)
+        Ok(self.api.component(&Names::of(uri.path())?.store)?.query(&lossy(&body))?)
     }
 
     /// Reads the body, which is done before the store is looked for so that its sender gets to
     /// hear that there is no such store.
-    async fn read(&self, body: Body) -> Result<Bytes, Malformed> {
+    async fn read(&self, body: Sent) -> Result<Bytes, Malformed> {
         read_body(body, self.max_body_size).await.map_err(unreadable)
     }
 }

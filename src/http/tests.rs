@@ -112,7 +112,7 @@ impl TestEdge {
             http2: options.http2,
             streams,
         };
-        let service = service(routes, surroundings);
+        let service = service(None, routes, surroundings);
         tokio::spawn(listener::serve(listener, wire, service, drain.clone(), Admission::default()));
         Self { port, sidecar, drain, entered, release }
     }

@@ -87,11 +87,22 @@ impl HttpMeters {
     }
 
     /// A request begins; its path is clean.
-    pub fn begin(&self, method: &str, path: &str, bytes: u64) -> InFlight<'_> {
+    pub fn begin(&self, method: &str, path: &str, bytes: u64) -> InFlight {
         self.request_bytes.record(bytes);
         let method = METHODS.iter().position(|name| *name == method).unwrap_or(METHODS.len() - 1);
-        let statuses = &self.by_path[self.paths.find(path)][method];
-        InFlight { meters: self, statuses, begun: Instant::now() }
+        InFlight { path: self.paths.find(path), method, begun: Instant::now() }
+    }
+
+    /// A request that was begun here is answered.
+    pub fn answer(&self, request: InFlight, status: u16, bytes: u64) {
+        let InFlight { path, method, begun } = request;
+        let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let status = STATUSES.iter().position(|(code, _)| *code == status);
+        let latencies = self.by_path[path][method].get_or_init(Box::default);
+        latencies[status.unwrap_or(INTERNAL_SERVER_ERROR)]
+            .get_or_init(|| Box::new(Histogram::new(&self.latencies)))
+            .record(millis);
+        self.response_bytes.record(bytes);
     }
 
     /// Puts the series into a scrape.
@@ -125,23 +136,10 @@ impl HttpMeters {
 
 /// One request under way; one whose caller leaves before its answer is not counted.
 #[derive(Debug)]
-pub struct InFlight<'a> {
-    meters: &'a HttpMeters,
-    statuses: &'a OnceLock<Box<Statuses>>,
+pub struct InFlight {
+    path: usize,
+    method: usize,
     begun: Instant,
-}
-
-impl InFlight<'_> {
-    /// The request is answered.
-    pub fn answer(self, status: u16, bytes: u64) {
-        let millis = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let status = STATUSES.iter().position(|(code, _)| *code == status);
-        let latencies = self.statuses.get_or_init(Box::default);
-        latencies[status.unwrap_or(INTERNAL_SERVER_ERROR)]
-            .get_or_init(|| Box::new(Histogram::new(&self.meters.latencies)))
-            .record(millis);
-        self.meters.response_bytes.record(bytes);
-    }
 }
 
 #[cfg(test)]
@@ -155,10 +153,14 @@ mod tests {
 
     fn lines(settings: HttpSettings) -> Vec<String> {
         let meters = HttpMeters::new(settings, ["s"], &[1]);
-        meters.begin("GET", "/v1.0/state/s/k1", 0).answer(200, 5);
-        meters.begin("GET", "/v1.0/state/s/k2", 0).answer(200, 5);
-        meters.begin("PUT", "/v1.0/state/s", 9).answer(204, 0);
-        meters.begin("BREW", "/coffee", 0).answer(418, 0);
+        for (method, path, bytes, status, answered) in [
+            ("GET", "/v1.0/state/s/k1", 0, 200, 5),
+            ("GET", "/v1.0/state/s/k2", 0, 200, 5),
+            ("PUT", "/v1.0/state/s", 9, 204, 0),
+            ("BREW", "/coffee", 0, 418, 0),
+        ] {
+            meters.answer(meters.begin(method, path, bytes), status, answered);
+        }
         let mut scrape = Scrape::default();
         meters.collect(&mut scrape, "a");
         let text = scrape.into_text();

@@ -21,7 +21,7 @@ use crate::{
         token::ApiToken,
     },
     grpc::{self, dapr::DaprService},
-    http::{self, Unrouted, call_log::CallLog, cors::Cors},
+    http::{self, Unrouted, call_log::CallLog, cors::Cors, state::StateRoutes},
     metrics::Registry,
     sidecar::{announce::RUNTIME, meters::Meters, stores::Stores},
 };
@@ -165,12 +165,8 @@ fn serve(listeners: Listeners, parts: &Parts) {
 fn serve_http(listener: Listener, state: StateApi, parts: &Parts) {
     let access = &parts.http_access;
     let app_id = parts.health.app_id().to_owned();
-    let routes = http::sidecar_routes(sidecar(parts), access).merge(http::state::routes(
-        state,
-        app_id,
-        parts.max_body_size,
-        access,
-    ));
+    let state = StateRoutes::new(state, app_id, parts.max_body_size, access);
+    let others = http::sidecar_routes(sidecar(parts), access);
     let around = http::Surroundings {
         token: parts.token.clone(),
         cors: parts.cors.clone(),
@@ -182,14 +178,14 @@ fn serve_http(listener: Listener, state: StateApi, parts: &Parts) {
         },
         ..surroundings(parts)
     };
-    accept(listener, http_wire(parts), http::service(routes, around), parts);
+    accept(listener, http_wire(parts), http::service(Some(state), others, around), parts);
 }
 
 /// Serves health and metadata on this thread, to everybody.
 pub fn serve_public(listener: Listener, parts: &Parts) {
     let routes = http::public_routes(sidecar(parts), &parts.http_access);
     let around = http::Surroundings { unrouted: Unrouted::Nothing, ..surroundings(parts) };
-    accept(listener, http_wire(parts), http::service(routes, around), parts);
+    accept(listener, http_wire(parts), http::service(None, routes, around), parts);
 }
 
 /// Serves metrics on this thread, until its runtime ends: what happens while calls in flight are

@@ -9,7 +9,7 @@ use outrigger::{
         state::{StateApi, StateComponent},
     },
     edge::{access::Access, admission::Admission, connection::Wire, drain::Drain, listener},
-    http::{self, Sidecar, Surroundings},
+    http::{self, Sidecar, Surroundings, state::StateRoutes},
     resiliency::policy::Policy,
     state_store::{
         ConfiguredStore,
@@ -68,8 +68,8 @@ impl Edge {
         sidecar.health.set_ready();
         let open = Access::default();
         let app_id = "probe".to_owned();
-        let state = http::state::routes(api.clone(), app_id, max_body_size, &open);
-        let routes = http::sidecar_routes(sidecar, &open).merge(state);
+        let state = StateRoutes::new(api.clone(), app_id, max_body_size, &open);
+        let others = http::sidecar_routes(sidecar, &open);
         let drain = Drain::default();
         let surroundings = Surroundings {
             read_buffer_size: 4096,
@@ -80,7 +80,7 @@ impl Edge {
         let listener =
             listener::Listener::bind("--dapr-http-port", &["127.0.0.1".to_owned()], 0).unwrap();
         let port = listener.port();
-        let service = http::service(routes, surroundings);
+        let service = http::service(Some(state), others, surroundings);
         let (wire, admission) = (Wire::http(4096, true), Admission::default());
         tokio::spawn(listener::serve(listener, wire, service, drain.clone(), admission));
         Self { port, api, drain }

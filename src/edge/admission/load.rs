@@ -71,13 +71,8 @@ fn too_many_bytes(most: usize) -> Refusal {
     Refusal { limit: Limit::Bytes, most }
 }
 
-/// Counts the call that is being carried; `Err` if there are too many. Outside of one everything
-/// passes, here and below.
-pub fn enter_call() -> Result<(), Refusal> {
-    LOAD.try_with(Load::enter).unwrap_or(Ok(()))
-}
-
-/// Whether a request of so many bytes has room now: asked before any of it is kept.
+/// Whether a request of so many bytes has room now: asked before any of it is kept. Outside of a
+/// call that is carried everything has room, here and below.
 pub fn announce_request(bytes: usize) -> Result<(), Refusal> {
     let ask = |load: &Load| load.gauges.bytes.has_room(bytes, load.own()).map_err(too_many_bytes);
     LOAD.try_with(ask).unwrap_or(Ok(()))

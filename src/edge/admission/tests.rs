@@ -49,13 +49,14 @@ async fn connections_are_counted_and_a_few_more_are_let_in_to_hear_why_not() {
 async fn bytes_of_a_request_go_with_its_work_and_those_of_an_answer_with_the_load() {
     let admission = admission(1, 100, 1);
     let work = async {
-        enter_call()?;
         hold_request(40)?;
         hold_request(20)?;
         assert_eq!(currents(&admission), [1, 60, 0]);
         hold_answer(30)
     };
-    let (outcome, load) = admission.begin().carry(pin!(work)).await;
+    let load = admission.begin();
+    load.enter().unwrap();
+    let (outcome, load) = load.carry(pin!(work)).await;
     outcome.unwrap();
     assert_eq!(currents(&admission), [1, 30, 0]);
     drop(load);
@@ -86,9 +87,9 @@ async fn who_is_alone_has_room_for_everything_and_everybody_else_for_what_is_lef
 async fn work_that_is_dropped_gives_everything_back() {
     let admission = admission(9, 100, 9);
     let admitted = admission.begin();
+    admitted.enter().unwrap();
     let mut work = Box::pin(async {
         let endless = pin!(async {
-            enter_call().unwrap();
             hold_request(10).unwrap();
             std::future::pending::<()>().await;
         });
@@ -103,7 +104,6 @@ async fn work_that_is_dropped_gives_everything_back() {
 #[test]
 fn outside_of_a_call_nothing_is_counted() {
     assert_eq!(hold_request(usize::MAX), Ok(()));
-    assert_eq!(enter_call(), Ok(()));
 }
 
 #[test]
