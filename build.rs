@@ -10,6 +10,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(["dapr/proto/runtime/v1/dapr.proto"], ["proto"])?;
     let out_dir = PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(out_dir.join("descriptors.bin"), descriptors.encode_to_vec())?;
-    tonic_prost_build::configure().bytes(".").compile_fds(descriptors)?;
+    tonic_prost_build::configure()
+        .bytes(".")
+        .codec_path("crate::grpc::codec::Messages")
+        .compile_fds(descriptors)?;
     Ok(())
 }

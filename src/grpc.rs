@@ -6,6 +6,7 @@
 
 pub mod access;
 mod call_log;
+pub(crate) mod codec;
 pub mod dapr;
 mod deadline;
 pub mod limits;
@@ -163,7 +164,7 @@ where
 {
     let edge = Arc::new(edge);
     service_fn(move |request| match edge.begin(request) {
-        Begun::Call(underway) => Either::Left(underway.answer().map(Ok)),
+        Begun::Call(underway) => Either::Left(underway.map(Ok)),
         Begun::NoGrpc(answer) => {
             edge.refuse(Reason::Protocol);
             let answer =
@@ -233,7 +234,7 @@ impl<S: Fn(Call) -> Handled> Edge<S> {
             baggage: baggage.flatten(),
             counted,
             call,
-            load,
+            load: Some(load),
         })
     }
 

@@ -19,7 +19,7 @@ pub mod state;
 pub mod trace;
 mod underway;
 
-use std::{convert::Infallible, future::ready, sync::Arc};
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{Router, body::Body, response::IntoResponse as _};
 use futures_util::FutureExt as _;
@@ -158,7 +158,7 @@ pub fn service(
         }
     };
     let edge = Arc::new(Edge { state, router, surroundings });
-    service_fn(move |request| edge.begin(request).answer().map(Ok))
+    service_fn(move |request| edge.begin(request).map(Ok))
 }
 
 /// What an answer repeats of its request.
@@ -188,27 +188,31 @@ impl Edge {
         let (request, rest) = unread::lend(request);
         let mut noted = Noted::default();
         let handling = self.handle(request, &load, &mut noted);
-        Underway { edge: self.clone(), handling, noted, rest, call, load }
+        let edge = self.clone();
+        Underway { edge, handling, noted, rest, call: Some(call), load: Some(load) }
     }
 
     fn handle(&self, mut request: Request<Sent>, load: &Load, noted: &mut Noted) -> Handling {
         if let Some(refusal) = self.clean(&mut request) {
-            return Handling::Answered(refusal);
+            return Handling::Answered(Some(refusal));
         }
         noted.echoed = match self.echoed(&request) {
             Ok(echoed) => echoed,
             Err(error) => {
                 self.refuse(Reason::Baggage);
                 let text = format!("invalid baggage header: {error}\n");
-                return Handling::Answered(error::plain_text(StatusCode::BAD_REQUEST, text));
+                let refusal = error::plain_text(StatusCode::BAD_REQUEST, text);
+                return Handling::Answered(Some(refusal));
             }
         };
         noted.counted = self.count(&request);
         noted.origin = self.origin(&request);
-        match self.at_once(&request, load) {
-            Some(response) => Handling::Answered(response),
-            None => self.route(request),
+        let at_once = self.at_once(&request, load);
+        if at_once.is_some() {
+            return Handling::Answered(at_once);
         }
+        noted.entry = self.surroundings.call_log.and_then(|log| log.begin(&request));
+        self.route(request)
     }
 
     fn count(&self, request: &Request<Sent>) -> Option<InFlight> {
@@ -299,19 +303,17 @@ impl Edge {
 
     /// Calls the handler of the route that is meant.
     fn route(&self, request: Request<Sent>) -> Handling {
-        let entry = self.surroundings.call_log.and_then(|log| log.begin(&request));
         if let Some(state) = &self.state
             && let Some(route) = state.find(&request)
         {
-            return Handling::Handler(state.answer(route, request), entry);
+            return Handling::Handler(state.answer(route, request));
         }
         // The router would answer HEAD with the handlers of GET.
         if request.method() == Method::HEAD {
-            let response = match self.surroundings.unrouted {
+            return Handling::Answered(Some(match self.surroundings.unrouted {
                 Unrouted::Invocation => no_app(),
                 Unrouted::Nothing => no_page(),
-            };
-            return Handling::Handler(ready(response).boxed(), entry);
+            }));
         }
         // A router is always ready.
         let handler = self.router.clone().call(request.map(Body::new)).map(|answered| {
@@ -320,7 +322,7 @@ impl Edge {
             response.headers_mut().remove(header::ALLOW);
             response
         });
-        Handling::Handler(handler.boxed(), entry)
+        Handling::Handler(handler.boxed())
     }
 }
 

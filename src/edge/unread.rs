@@ -43,17 +43,26 @@ pub fn lend<B: Body>(request: Request<B>) -> (Request<Lent<B>>, Option<Rest<B>>)
     (request.map(|body| Lent { body: Some(body), rest: left }), rest)
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Rest<B> {
-    /// Reads what was left, if it is no more than `most`; false if the connection cannot go on. A client that waits
-    /// for "100 Continue" is told to go on: it may as well have sent its body without waiting, and
-    /// closing on unread bytes would cost it the answer.
+impl<B: Body> Rest<B> {
+    /// What the handler left, if it left anything.
+    pub fn unread(self) -> Option<Unread<B>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner).take().map(Unread)
+    }
+}
+
+/// A body that is in the way.
+#[derive(Debug)]
+pub struct Unread<B>(B);
+
+impl<B: Body<Data = Bytes> + Unpin> Unread<B> {
+    /// Reads it, if it is no more than `most`; false if the connection cannot go on. A client that
+    /// waits for "100 Continue" is told to go on: it may as well have sent its body without waiting,
+    /// and closing on unread bytes would cost it the answer.
     pub async fn is_done(self, most: usize) -> bool {
-        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(body) = left else { return true };
-        if body.size_hint().lower() > most as u64 {
+        if self.0.size_hint().lower() > most as u64 {
             return false;
         }
-        tokio::time::timeout(PATIENCE, ends_soon(body, most)).await.unwrap_or(false)
+        tokio::time::timeout(PATIENCE, ends_soon(self.0, most)).await.unwrap_or(false)
     }
 }
 

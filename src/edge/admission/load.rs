@@ -1,16 +1,18 @@
-//! What one call weighs. It goes with the call as a task-local value, so that a body is counted
+//! What one call weighs. It is at hand wherever the call is worked at, so that a body is counted
 //! where it is read, whatever stands between there and the edge.
 
 use std::{
-    cell::Cell,
-    pin::{Pin, pin},
+    cell::{Cell, RefCell},
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    thread,
 };
 
 use super::{Gauges, Limit, Refusal};
 
-tokio::task_local! {
-    static LOAD: Load;
+thread_local! {
+    /// Of the call that this thread works at.
+    static CARRIED: RefCell<Option<Load>> = const { RefCell::new(None) };
 }
 
 /// What a call weighs, given back when it is dropped.
@@ -35,15 +37,20 @@ impl Load {
         Ok(())
     }
 
-    /// Runs `work`, and what it reads and answers is counted here. The request is forgotten with the
-    /// work's end, the answer stays.
-    // Pinned by who has it: moved in here, it would take its size in every call in flight twice.
-    pub async fn carry<W: Future>(self, work: Pin<&mut W>) -> (W::Output, Self) {
-        let mut carried = pin!(LOAD.scope(self, work));
-        let output = carried.as_mut().await;
-        let load = carried.take_value().expect("invariant: a load is there until it is taken");
-        load.gauges.bytes.give_back(load.request.take());
-        (output, load)
+    /// Works at the call for a while: what is read and answered meanwhile is counted here. A panic
+    /// of the work is caught.
+    // No task-local value of tokio's: a future that has one, and has to give it back, takes up its
+    // size in each of its layers.
+    pub fn carry<T>(self, work: impl FnOnce() -> T) -> (thread::Result<T>, Self) {
+        let before = CARRIED.replace(Some(self));
+        let output = catch_unwind(AssertUnwindSafe(work));
+        let load = CARRIED.replace(before);
+        (output, load.expect("invariant: a load is there until it is taken"))
+    }
+
+    /// Forgets the request, which is nowhere any more; the answer stays.
+    pub fn drop_request(&self) {
+        self.gauges.bytes.give_back(self.request.take());
     }
 
     fn hold(&self, part: &Cell<usize>, bytes: usize) -> Result<(), Refusal> {
@@ -71,19 +78,22 @@ fn too_many_bytes(most: usize) -> Refusal {
     Refusal { limit: Limit::Bytes, most }
 }
 
-/// Whether a request of so many bytes has room now: asked before any of it is kept. Outside of a
-/// call that is carried everything has room, here and below.
+/// Whether a request of so many bytes has room now: asked before any of it is kept. Where no call is
+/// worked at everything has room, here and below.
 pub fn announce_request(bytes: usize) -> Result<(), Refusal> {
-    let ask = |load: &Load| load.gauges.bytes.has_room(bytes, load.own()).map_err(too_many_bytes);
-    LOAD.try_with(ask).unwrap_or(Ok(()))
+    of_carried(|load| load.gauges.bytes.has_room(bytes, load.own()).map_err(too_many_bytes))
 }
 
 /// Counts bytes of the request that were read; `Err` if there are too many.
 pub fn hold_request(bytes: usize) -> Result<(), Refusal> {
-    LOAD.try_with(|load| load.hold(&load.request, bytes)).unwrap_or(Ok(()))
+    of_carried(|load| load.hold(&load.request, bytes))
 }
 
 /// Counts bytes of the answer; `Err` if there are too many.
 pub fn hold_answer(bytes: usize) -> Result<(), Refusal> {
-    LOAD.try_with(|load| load.hold(&load.answer, bytes)).unwrap_or(Ok(()))
+    of_carried(|load| load.hold(&load.answer, bytes))
+}
+
+fn of_carried(ask: impl FnOnce(&Load) -> Result<(), Refusal>) -> Result<(), Refusal> {
+    CARRIED.with_borrow(|load| load.as_ref().map_or(Ok(()), ask))
 }

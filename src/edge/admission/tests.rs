@@ -1,5 +1,3 @@
-use std::pin::pin;
-
 use super::*;
 
 fn admission(calls: usize, bytes: usize, connections: usize) -> Admission {
@@ -45,59 +43,67 @@ async fn connections_are_counted_and_a_few_more_are_let_in_to_hear_why_not() {
     assert!(admission.enter_connection().await.surplus().is_none());
 }
 
-#[tokio::test]
-async fn bytes_of_a_request_go_with_its_work_and_those_of_an_answer_with_the_load() {
+/// A call at which `work` is done.
+fn carried<T>(admission: &Admission, work: impl FnOnce() -> T) -> (T, Load) {
+    let (output, load) = admission.begin().carry(work);
+    (output.unwrap(), load)
+}
+
+#[test]
+fn bytes_of_a_request_go_with_its_work_and_those_of_an_answer_with_the_load() {
     let admission = admission(1, 100, 1);
-    let work = async {
-        hold_request(40)?;
-        hold_request(20)?;
-        assert_eq!(currents(&admission), [1, 60, 0]);
-        hold_answer(30)
-    };
     let load = admission.begin();
     load.enter().unwrap();
-    let (outcome, load) = load.carry(pin!(work)).await;
-    outcome.unwrap();
+    let (outcome, load) = load.carry(|| {
+        hold_request(40)?;
+        hold_request(20)
+    });
+    outcome.unwrap().unwrap();
+    assert_eq!(currents(&admission), [1, 60, 0]);
+    let (outcome, load) = load.carry(|| hold_answer(30));
+    outcome.unwrap().unwrap();
+    load.drop_request();
     assert_eq!(currents(&admission), [1, 30, 0]);
     drop(load);
     assert_eq!(currents(&admission), [0, 0, 0]);
     assert_eq!(admission.snapshot().bytes.peak, 90);
 }
 
-#[tokio::test]
-async fn who_is_alone_has_room_for_everything_and_everybody_else_for_what_is_left() {
+#[test]
+fn who_is_alone_has_room_for_everything_and_everybody_else_for_what_is_left() {
     let admission = admission(9, 100, 9);
-    let (alone, first) = admission.begin().carry(pin!(async { hold_answer(500) })).await;
+    let (alone, first) = carried(&admission, || hold_answer(500));
     alone.unwrap();
     for work in [hold_request, hold_answer, announce_request] {
-        let (refused, _) = admission.begin().carry(pin!(async { work(1) })).await;
+        let (refused, _) = carried(&admission, || work(1));
         assert_eq!(refused.unwrap_err(), Refusal { limit: Limit::Bytes, most: 100 });
     }
     drop(first);
-    let (fits, _first) = admission.begin().carry(pin!(async { hold_answer(60) })).await;
+    let (fits, _first) = carried(&admission, || hold_answer(60));
     fits.unwrap();
-    let (fits, _second) = admission.begin().carry(pin!(async { hold_answer(40) })).await;
+    let (fits, _second) = carried(&admission, || hold_answer(40));
     fits.unwrap();
-    let (refused, _) = admission.begin().carry(pin!(async { hold_answer(1) })).await;
+    let (refused, _) = carried(&admission, || hold_answer(1));
     refused.unwrap_err();
     assert_eq!(admission.snapshot().bytes.refused, 4);
 }
 
-#[tokio::test]
-async fn work_that_is_dropped_gives_everything_back() {
+#[test]
+fn a_panic_takes_nothing_along() {
     let admission = admission(9, 100, 9);
-    let admitted = admission.begin();
-    admitted.enter().unwrap();
-    let mut work = Box::pin(async {
-        let endless = pin!(async {
-            hold_request(10).unwrap();
-            std::future::pending::<()>().await;
-        });
-        admitted.carry(endless).await
+    let load = admission.begin();
+    load.enter().unwrap();
+    let (outcome, load) = load.carry(|| {
+        hold_request(10).unwrap();
+        panic!("on purpose");
     });
-    assert!(futures_util::poll!(&mut work).is_pending());
+    let outcome: std::thread::Result<()> = outcome;
+    outcome.unwrap_err();
     assert_eq!(currents(&admission), [1, 10, 0]);
-    drop(work);
+    // What this thread does next is no part of that call.
+    hold_request(5).unwrap();
+    assert_eq!(currents(&admission), [1, 10, 0]);
+    drop(load);
     assert_eq!(currents(&admission), [0, 0, 0]);
 }
 
