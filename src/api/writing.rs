@@ -4,7 +4,7 @@
 //! Dapr's runtime forgets a conflict when another write of the same call succeeds on retry; here a
 //! conflict is kept until the end.
 
-use std::pin::pin;
+use std::{mem, pin::pin};
 
 use bytes::Bytes;
 
@@ -32,10 +32,8 @@ pub async fn write_each<S: StateStore>(
         refused.retain(is_bad_ttl);
         return Err(failure(batch, refused));
     }
-    Writing { store, policy, call, rules: Rules::Each, pending, refused }
-        .until_settled()
-        .await
-        .map_err(|errors| errors.into_failure(batch))
+    let mut writing = Writing { store, policy, call, rules: Rules::Each, pending, refused };
+    writing.until_settled().await.map_err(|errors| errors.into_failure(batch))
 }
 
 /// Writes as a transaction. What cannot be read is refused before anything is sent; of several
@@ -50,10 +48,8 @@ pub async fn transact<S: StateStore>(
     if !refused.is_empty() {
         return Err(failure(false, refused));
     }
-    Writing { store, policy, call, rules: Rules::Transaction, pending, refused }
-        .until_settled()
-        .await
-        .map_err(|errors| errors.into_failure(false))
+    let mut writing = Writing { store, policy, call, rules: Rules::Transaction, pending, refused };
+    writing.until_settled().await.map_err(|errors| errors.into_failure(false))
 }
 
 /// By whose rules the store is to write.
@@ -83,7 +79,7 @@ struct Errors {
 }
 
 impl<S: StateStore> Writing<'_, S> {
-    async fn until_settled(mut self) -> Result<(), Errors> {
+    async fn until_settled(&mut self) -> Result<(), Errors> {
         let mut retries = self.policy.start();
         while !self.pending.is_empty() {
             let mut answers = Vec::new();
@@ -95,14 +91,15 @@ impl<S: StateStore> Writing<'_, S> {
             let Err(verdict) = outcome else { break };
             self.detach_values();
             if let Err(last) = retries.pause_after(self.call, verdict).await {
-                return Err(Errors { refused: self.refused, given_up: Some((last, outages)) });
+                let refused = mem::take(&mut self.refused);
+                return Err(Errors { refused, given_up: Some((last, outages)) });
             }
         }
         retries.succeeded();
         if self.refused.is_empty() {
             Ok(())
         } else {
-            Err(Errors { refused: self.refused, given_up: None })
+            Err(Errors { refused: mem::take(&mut self.refused), given_up: None })
         }
     }
 

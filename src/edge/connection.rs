@@ -1,8 +1,17 @@
 //! One client's connection: which protocol it speaks, within which limits, and how it ends.
 
-use std::{convert::Infallible, io, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    io,
+    pin::pin,
+    sync::Arc,
+    task::{Poll, Waker},
+    time::Duration,
+};
 
 use bytes::Bytes;
+use futures_util::TryFutureExt as _;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::{
@@ -228,8 +237,8 @@ where
 {
     service_fn(move |request| {
         let answering = phase.answering();
-        let answer = service.call(request);
-        async move { Ok(answer.await?.map(|body| Held::new(body, Some(answering)))) }
+        let held = |response: Response<B>| response.map(|body| Held::new(body, Some(answering)));
+        service.call(request).map_ok(held)
     })
 }
 
@@ -258,14 +267,31 @@ async fn drive<C>(connection: C, drain: &Drain, stay: Stay<'_>)
 where
     C: GracefulConnection<Error = hyper::Error>,
 {
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = drain.begun() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let mut connection = pin!(connection);
+    let mut over = pin!(async {
+        tokio::select! {
+            () = drain.begun() => {}
+            () = stay.is_over() => {}
         }
-        () = stay.is_over() => {
+    });
+    let lasts = matches!(stay, Stay::Long);
+    let mut listening: Option<Waker> = None;
+    let ended = poll_fn(|cx| {
+        if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+            return Poll::Ready(Some(ended));
+        }
+        // Looked at with each call of the connection, shutdown would cost every one of them.
+        let is_heard = listening.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        if lasts && is_heard && !drain.has_begun() {
+            return Poll::Pending;
+        }
+        listening = Some(cx.waker().clone());
+        over.as_mut().poll(cx).map(|()| None)
+    })
+    .await;
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

@@ -38,6 +38,11 @@ impl Drain {
         self.0.begun.send_replace(true);
     }
 
+    /// Whether [`Drain::begin`] was called.
+    pub fn has_begun(&self) -> bool {
+        self.0.draining.load(Ordering::SeqCst)
+    }
+
     /// Resolves once [`Drain::begin`] was called.
     pub async fn begun(&self) {
         // An error would mean that the sender is gone, and `self` holds it.

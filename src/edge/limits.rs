@@ -1,11 +1,12 @@
 //! How large a request may be: its head, and its body, which is counted while it is read.
 
-use std::time::Duration;
+use std::{future::poll_fn, pin::Pin, task::Poll, time::Duration};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::Request;
 use http_body::Body;
 use http_body_util::BodyExt as _;
+use tokio::time::{error::Elapsed, timeout};
 
 use crate::edge::admission::{self, Refusal};
 
@@ -101,13 +102,32 @@ where
     B: Body<Data = Bytes> + Unpin,
 {
     loop {
-        let frame = tokio::time::timeout(SILENCE, body.frame()).await;
+        let frame = before_silence(body.frame()).await;
         let Some(frame) = frame.map_err(|_| BodyError::Silent)? else { return Ok(None) };
         if let Ok(data) = frame.map_err(BodyError::Broken)?.into_data()
             && data.has_remaining()
         {
             return Ok(Some(data));
         }
+    }
+}
+
+/// Waits for a piece of a body, but not forever. No timer is set up for one that is there at the
+/// second look: hyper hands over what it has only after somebody has asked.
+async fn before_silence<F: Future + Unpin>(mut piece: F) -> Result<F::Output, Elapsed> {
+    let mut has_looked = false;
+    let early = poll_fn(|cx| match Pin::new(&mut piece).poll(cx) {
+        Poll::Ready(piece) => Poll::Ready(Some(piece)),
+        Poll::Pending if has_looked => Poll::Ready(None),
+        Poll::Pending => {
+            has_looked = true;
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    });
+    match early.await {
+        Some(piece) => Ok(piece),
+        None => timeout(SILENCE, piece).await,
     }
 }
 

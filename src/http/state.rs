@@ -8,7 +8,7 @@ pub(super) mod route;
 
 use std::{error::Error, sync::Arc};
 
-use axum::{body::Body, response::IntoResponse as _};
+use axum::body::Body;
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use http::{HeaderMap, Request, Response, StatusCode, Uri, header};
@@ -38,7 +38,7 @@ use crate::{
         },
     },
     resiliency::policy::PolicyError,
-    state_store::{Concurrency, Consistency, StoreError},
+    state_store::{Concurrency, Consistency, Entry, StoreError},
 };
 
 /// What Dapr stores for a value that was not given.
@@ -86,23 +86,38 @@ impl StateRoutes {
     ) -> BoxFuture<'static, Response<Body>> {
         let edge = self.0.clone();
         let (parts, body) = request.into_parts();
-        let (uri, headers) = (parts.uri, parts.headers);
-        // Each of its own size, and without the headers where nobody reads them.
+        let (uri, mut headers) = (parts.uri, parts.headers);
+        let etag = headers.get(header::IF_MATCH).map(|etag| lossy(etag.as_bytes()));
+        // What they said is not needed any more; their table becomes that of the answer.
+        headers.clear();
+        // Each of its own size.
         match route {
-            Route::Save => async move { done(edge.save(&uri, body).await, &edge.asked()) }.boxed(),
-            Route::Get => async move { found(edge.get(&uri).await, &edge.asked()) }.boxed(),
+            Route::Save => {
+                async move { done(edge.save(&uri, body).await, &edge.asked(), headers) }.boxed()
+            }
+            Route::Get => async move {
+                match edge.get(&uri).await {
+                    Ok(found) => answer::found(found, headers),
+                    Err(failure) => failure.answer(&edge.asked()),
+                }
+            }
+            .boxed(),
             Route::Delete => {
-                async move { done(edge.delete(&uri, &headers).await, &edge.asked()) }.boxed()
+                async move { done(edge.delete(&uri, etag).await, &edge.asked(), headers) }.boxed()
             }
-            Route::BulkGet => {
-                async move { found(edge.bulk_get(&uri, body).await, &edge.asked()) }.boxed()
+            Route::BulkGet => async move {
+                let found = edge.bulk_get(&uri, body).await;
+                found.unwrap_or_else(|failure| failure.answer(&edge.asked()))
             }
+            .boxed(),
             Route::Transact => async move {
-                done(edge.transact(&uri, body).await, &edge.asked().for_an_operation())
+                let result = edge.transact(&uri, body).await;
+                done(result, &edge.asked().for_an_operation(), headers)
             }
             .boxed(),
             Route::Query => {
-                async move { done(edge.query(&uri, body).await, &Asked::anonymously()) }.boxed()
+                async move { done(edge.query(&uri, body).await, &Asked::anonymously(), headers) }
+                    .boxed()
             }
         }
     }
@@ -166,15 +181,11 @@ impl Failure {
     }
 }
 
-fn done(result: Result<(), Failure>, asked: &Asked<'_>) -> Response<Body> {
+fn done(result: Result<(), Failure>, asked: &Asked<'_>, headers: HeaderMap) -> Response<Body> {
     match result {
-        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Ok(()) => answer::nothing(headers),
         Err(failure) => failure.answer(asked),
     }
-}
-
-fn found(result: Result<Response<Body>, Failure>, asked: &Asked<'_>) -> Response<Body> {
-    result.unwrap_or_else(|failure| failure.answer(asked))
 }
 
 impl StateEdge {
@@ -182,23 +193,19 @@ impl StateEdge {
         Asked::of(&self.app_id)
     }
 
-    async fn get(&self, uri: &Uri) -> Result<Response<Body>, Failure> {
+    async fn get(&self, uri: &Uri) -> Result<Option<Entry>, Failure> {
         let named = Names::of(uri.path())?;
         let component = self.api.component(&named.store)?;
         let key = component.key(named.key.into_owned())?;
-        Ok(match component.get(&Call::default(), &key).await? {
-            Some(entry) => answer::entry(entry),
-            None => StatusCode::NO_CONTENT.into_response(),
-        })
+        Ok(component.get(&Call::default(), &key).await?)
     }
 
-    async fn delete(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Failure> {
+    async fn delete(&self, uri: &Uri, etag: Option<String>) -> Result<(), Failure> {
         let named = Names::of(uri.path())?;
         let component = self.api.component(&named.store)?;
         let key = component.key(named.key.into_owned())?;
         let word =
             |name| path::query_value(uri.query().unwrap_or_default(), name).unwrap_or_default();
-        let etag = headers.get(header::IF_MATCH).map(|etag| lossy(etag.as_bytes()));
         let (concurrency, consistency) =
             options::read(&word("concurrency"), &word("consistency")).map_err(|refusal| {
                 StateError::Delete { key: key.as_str().to_owned(), cause: at_once(refusal) }

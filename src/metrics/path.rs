@@ -1,7 +1,7 @@
 //! Which label a path has: that of its route, or of the template it matches; everything else has
 //! the empty one, so that nobody can make series by calling paths that do not exist.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{borrow::Cow, collections::BTreeMap};
 
 use super::http::HttpSettings;
 
@@ -30,9 +30,9 @@ pub struct Paths {
     /// The first one is empty.
     labels: Vec<String>,
     templates: Vec<Template>,
-    routes: HashMap<String, usize>,
+    routes: BTreeMap<String, usize>,
     /// By store, for each of [`STATE`].
-    stores: HashMap<String, [usize; STATE.len()]>,
+    stores: BTreeMap<String, [usize; STATE.len()]>,
 }
 
 #[derive(Debug)]
@@ -48,8 +48,8 @@ impl Paths {
         let mut paths = Self {
             labels: vec![String::new()],
             templates: Vec::new(),
-            routes: HashMap::new(),
-            stores: HashMap::new(),
+            routes: BTreeMap::new(),
+            stores: BTreeMap::new(),
         };
         for template in &settings.path_matching {
             paths.add_template(template);

@@ -124,6 +124,15 @@ impl<E> From<Rejected> for PolicyError<E> {
     }
 }
 
+/// Who ends an attempt.
+#[derive(Clone, Copy)]
+enum Whose {
+    /// The policy, by its timeout.
+    Policy,
+    /// The caller, by the time it waits.
+    Caller,
+}
+
 impl Policy {
     /// No policy: one attempt, bounded by the caller's deadline only.
     pub fn none(operation: impl Into<Arc<str>>) -> Self {
@@ -234,24 +243,23 @@ impl Policy {
         operation: impl Future<Output = Result<T, E>>,
     ) -> Result<T, PolicyError<E>> {
         // Without a limit no timer is set up.
-        let Some((end, at_its_end)) = self.limit(call) else {
+        let Some((end, whose)) = self.limit(call) else {
             return operation.await.map_err(PolicyError::Operation);
         };
-        match timeout_at(end, operation).await {
-            Ok(result) => result.map_err(PolicyError::Operation),
-            Err(_) => Err(at_its_end),
+        match (timeout_at(end, operation).await, whose) {
+            (Ok(result), _) => result.map_err(PolicyError::Operation),
+            (Err(_), Whose::Policy) => Err(PolicyError::TimedOut),
+            (Err(_), Whose::Caller) => Err(PolicyError::DeadlineExceeded),
         }
     }
 
-    /// When an attempt that begins now has to end, and what it is then told.
-    fn limit<E>(&self, call: &Call) -> Option<(Instant, PolicyError<E>)> {
+    /// When an attempt that begins now has to end, and who wants that.
+    fn limit(&self, call: &Call) -> Option<(Instant, Whose)> {
         let timeout = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         match (timeout, call.deadline) {
-            (Some(timeout), Some(deadline)) if timeout < deadline => {
-                Some((timeout, PolicyError::TimedOut))
-            }
-            (_, Some(deadline)) => Some((deadline, PolicyError::DeadlineExceeded)),
-            (Some(timeout), None) => Some((timeout, PolicyError::TimedOut)),
+            (Some(timeout), Some(deadline)) if timeout < deadline => Some((timeout, Whose::Policy)),
+            (_, Some(deadline)) => Some((deadline, Whose::Caller)),
+            (Some(timeout), None) => Some((timeout, Whose::Policy)),
             (None, None) => None,
         }
     }

@@ -114,6 +114,30 @@ impl RedisStore {
         Ok(self.inner.replicas.get())
     }
 
+    /// Sends writes in pieces, each by the lane that is its own; with the times at which they are given
+    /// up.
+    fn send<'a>(
+        &'a self,
+        writes: &'a [Prepared],
+        replicas: Option<&Result<i64, String>>,
+        deadline: Option<Instant>,
+    ) -> impl Iterator<Item = (Sent<'a>, Option<Instant>)> {
+        let alike = writes.chunk_by(|one, other| is_strong(one) == is_strong(other));
+        alike.flat_map(move |writes| {
+            let way = match replicas.filter(|_| writes.iter().any(is_strong)) {
+                Some(Err(cause)) => Err(cause.clone()),
+                Some(Ok(1..)) => {
+                    Ok((&**self.strong_lane(), deadline.map(|deadline| deadline + Confirm::WAIT)))
+                }
+                Some(Ok(_)) | None => Ok((&*self.inner.main, deadline)),
+            };
+            writes::pieces(writes).map(move |piece| match &way {
+                Ok((lane, deadline)) => (Sent::new(lane, piece, Scope::Single), *deadline),
+                Err(cause) => (Sent::never(&self.inner.main, piece, cause.clone()), None),
+            })
+        })
+    }
+
     fn read_deadline(&self) -> Option<Instant> {
         self.inner.settings.read_timeout.map(|time| Instant::now() + time)
     }
@@ -151,37 +175,21 @@ impl StateStore for RedisStore {
 
     async fn write(&self, writes: &[Prepared]) -> Vec<Result<(), StoreError>> {
         let deadline = self.write_deadline();
-        let strong = if writes.iter().any(is_strong) {
+        let replicas = if writes.iter().any(is_strong) {
             Some(Box::pin(self.replicas(deadline)).await)
         } else {
             None
         };
-        let main = &*self.inner.main;
-        let mut sent = Vec::with_capacity(1);
-        for writes in writes.chunk_by(|one, other| is_strong(one) == is_strong(other)) {
-            let (lane, deadline) = match &strong {
-                Some(Err(cause)) if writes.iter().any(is_strong) => {
-                    sent.push((Sent::never(main, writes, cause.clone()), None));
-                    continue;
-                }
-                Some(Ok(1..)) if writes.iter().any(is_strong) => {
-                    (&**self.strong_lane(), deadline.map(|deadline| deadline + Confirm::WAIT))
-                }
-                _ => (main, deadline),
-            };
-            sent.extend(
-                writes::pieces(writes)
-                    .map(|piece| (Sent::new(lane, piece, Scope::Single), deadline)),
-            );
-        }
-        // Each is given up at its own time, so all are listened to at once.
-        let mut heard = sent.into_iter().map(|(piece, deadline)| piece.hear(deadline));
-        match (heard.next(), heard.len()) {
-            (None, _) => Vec::new(),
-            (Some(only), 0) => only.await.collect(),
-            (Some(first), _) => {
-                let all = Box::pin(join_all(iter::once(first).chain(heard))).await;
-                all.into_iter().flatten().collect()
+        // All are sent before one is listened to.
+        let (first, others) = first_and_others(self.send(writes, replicas.as_ref(), deadline));
+        match first {
+            None => Vec::new(),
+            Some((only, deadline)) if others.is_empty() => only.hear(deadline).await.collect(),
+            Some(first) => {
+                // Each is given up at its own time, so all are listened to at once.
+                let sent = iter::once(first).chain(others);
+                let all = join_all(sent.map(|(piece, deadline)| piece.hear(deadline)));
+                Box::pin(all).await.into_iter().flatten().collect()
             }
         }
     }
@@ -226,6 +234,11 @@ fn ttl(seconds: i64) -> Option<Ttl> {
         Ok(seconds) if seconds <= MOST => Some(Ttl::Seconds(seconds)),
         Ok(_) => None,
     }
+}
+
+/// Most often there is one item, which needs no list.
+fn first_and_others<T>(mut items: impl Iterator<Item = T>) -> (Option<T>, Vec<T>) {
+    (items.next(), items.collect())
 }
 
 fn read_ttl(key: &StoredKey, text: Option<&str>, default: Ttl) -> Result<Ttl, StoreError> {

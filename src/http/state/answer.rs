@@ -1,7 +1,7 @@
 //! How what was found is written.
 
 use axum::{body::Body, response::IntoResponse as _};
-use http::{HeaderName, HeaderValue, Response, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
 use crate::{
     api::{names::EXPIRY, state::BulkItem},
@@ -12,10 +12,18 @@ use crate::{
 /// [`EXPIRY`] as a header: Dapr writes each entry of the metadata as one.
 const EXPIRY_HEADER: HeaderName = HeaderName::from_static("metadata.ttlexpiretime");
 
-/// One value, as it is stored.
-pub fn entry(entry: Entry) -> Response<Body> {
-    let mut response = ([(header::CONTENT_TYPE, JSON)], entry.data).into_response();
-    let headers = response.headers_mut();
+/// No content, with these headers: what is done, or not there.
+pub fn nothing(headers: HeaderMap) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// One value, as it is stored, or nothing; with these headers besides.
+pub fn found(found: Option<Entry>, mut headers: HeaderMap) -> Response<Body> {
+    let Some(entry) = found else { return nothing(headers) };
+    headers.insert(header::CONTENT_TYPE, JSON);
     for (name, text) in [(header::ETAG, entry.etag), (EXPIRY_HEADER, entry.expires_at)] {
         // What another program wrote as a version may be no text that a header can hold.
         if let Some(text) = text
@@ -24,6 +32,8 @@ pub fn entry(entry: Entry) -> Response<Body> {
             headers.insert(name, value);
         }
     }
+    let mut response = Response::new(Body::from(entry.data));
+    *response.headers_mut() = headers;
     response
 }
 
