@@ -13,16 +13,22 @@ pub mod redis;
 
 /// A key as it stands in the store, prefix included. Only `api/key.rs` makes one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StoredKey(String);
+// Bytes, because a key is in several hands: the call's, the queue's, the connection's.
+pub struct StoredKey(Bytes);
 
 impl StoredKey {
     /// Takes the complete text of a stored key.
     pub fn new(text: String) -> Self {
-        Self(text)
+        Self(text.into())
     }
 
     /// The key's text, prefix included.
     pub fn as_str(&self) -> &str {
+        str::from_utf8(&self.0).expect("invariant: made of text")
+    }
+
+    /// The same as bytes, shared.
+    pub fn bytes(&self) -> &Bytes {
         &self.0
     }
 }

@@ -126,7 +126,8 @@ impl<S: StateStore> StateComponent<S> {
     pub async fn get(&self, call: &Call, key: &UserKey) -> Result<Option<Entry>, StateError> {
         let timer = self.meters.begin(Metered::Get);
         let stored = self.key_prefix.stored(key);
-        let found = self.outbound.run(call, || self.store.get(&stored)).await;
+        // By itself, a call's future stays below what an allocator keeps at hand.
+        let found = self.outbound.run(call, || Box::pin(self.store.get(&stored))).await;
         told(timer, found.as_ref().err().map(class::of_policy));
         found.map_err(|cause| StateError::Get {
             store: self.name.clone(),
@@ -259,7 +260,7 @@ impl<S: StateStore> StateComponent<S> {
             };
             missing.retain(|&at| found[at].is_none() || outage(&found[at]).is_some());
             let Err(failure) = outcome else { break };
-            let Err(last) = retries.pause_after(call, failure).await else { continue };
+            let Err(last) = Box::pin(retries.pause_after(call, failure)).await else { continue };
             if missing.len() == keys.len() && !matches!(last, PolicyError::Operation(_)) {
                 return Err(last);
             }

@@ -4,7 +4,7 @@
 //! Dapr's runtime forgets a conflict when another write of the same call succeeds on retry; here a
 //! conflict is kept until the end.
 
-use std::{mem, pin::pin};
+use std::mem;
 
 use bytes::Bytes;
 
@@ -84,13 +84,14 @@ impl<S: StateStore> Writing<'_, S> {
         while !self.pending.is_empty() {
             let mut answers = Vec::new();
             let outcome = {
-                let attempt = pin!(self.attempt(&mut answers));
+                // By itself, a call's future stays below what an allocator keeps at hand.
+                let attempt = Box::pin(self.attempt(&mut answers));
                 self.policy.attempt(self.call, attempt).await
             };
             let outages = self.settle(answers);
             let Err(verdict) = outcome else { break };
             self.detach_values();
-            if let Err(last) = retries.pause_after(self.call, verdict).await {
+            if let Err(last) = Box::pin(retries.pause_after(self.call, verdict)).await {
                 let refused = mem::take(&mut self.refused);
                 return Err(Errors { refused, given_up: Some((last, outages)) });
             }

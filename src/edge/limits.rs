@@ -60,7 +60,7 @@ where
     let limit = limit.unwrap_or(usize::MAX);
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > limit {
-        discard(body).await;
+        Box::pin(discard(body)).await;
         return Err(BodyError::TooLarge);
     }
     admission::announce_request(announced).map_err(BodyError::Refused)?;
@@ -75,7 +75,7 @@ where
     while let Some(data) = rest {
         if whole.len().saturating_add(data.len()) > limit {
             drop(whole);
-            discard(body).await;
+            Box::pin(discard(body)).await;
             return Err(BodyError::TooLarge);
         }
         whole.extend_from_slice(&data);

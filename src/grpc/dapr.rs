@@ -62,9 +62,10 @@ impl Dapr for DaprService {
         &self,
         request: Request<GetStateRequest>,
     ) -> Result<Response<GetStateResponse>, Status> {
-        let (call, message) = open(request);
-        let answer =
-            state::get(&self.state, &call, message).await.map_err(|error| self.refused(error))?;
+        let (call, mut message) = open(request);
+        let answer = state::get(&self.state, &call, &mut message)
+            .await
+            .map_err(|error| self.refused(error))?;
         within_limit(answer, self.max_message_size).map(Response::new)
     }
 
@@ -80,8 +81,8 @@ impl Dapr for DaprService {
     }
 
     async fn save_state(&self, request: Request<SaveStateRequest>) -> Result<Response<()>, Status> {
-        let (call, message) = open(request);
-        state::save(&self.state, &call, message)
+        let (call, mut message) = open(request);
+        state::save(&self.state, &call, &mut message)
             .await
             .map(Response::new)
             .map_err(|error| self.refused(error))

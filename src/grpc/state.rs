@@ -1,7 +1,10 @@
 //! State messages and what they mean to each other and to the API; the only file that knows their
 //! fields.
+//!
+//! The two calls that matter most take from a message that their caller has: an `async fn` has room
+//! for what it is given twice, and so their futures stay below what an allocator keeps at hand.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, mem};
 
 use crate::{
     api::{
@@ -29,10 +32,10 @@ use crate::{
 pub async fn get(
     api: &StateApi,
     call: &Call,
-    request: GetStateRequest,
+    request: &mut GetStateRequest,
 ) -> Result<GetStateResponse, StateError> {
     let component = api.component(&request.store_name)?;
-    let key = component.key(request.key)?;
+    let key = component.key(mem::take(&mut request.key))?;
     let Some(entry) = component.get(call, &key).await? else {
         return Ok(GetStateResponse::default());
     };
@@ -56,12 +59,12 @@ pub async fn bulk_get(
 pub async fn save(
     api: &StateApi,
     call: &Call,
-    request: SaveStateRequest,
+    request: &mut SaveStateRequest,
 ) -> Result<(), StateError> {
     let component = api.component(&request.store_name)?;
     let mut items = Vec::with_capacity(request.states.len());
-    for mut item in request.states {
-        let key = component.save_key(std::mem::take(&mut item.key))?;
+    for mut item in mem::take(&mut request.states) {
+        let key = component.save_key(mem::take(&mut item.key))?;
         items.push(save_item(key, item));
     }
     component.save(call, items).await
@@ -102,7 +105,7 @@ pub async fn transact(
     let mut operations = Vec::with_capacity(request.operations.len());
     for operation in request.operations {
         let mut item = operation.request.unwrap_or_default();
-        let key = component.key(std::mem::take(&mut item.key))?;
+        let key = component.key(mem::take(&mut item.key))?;
         operations.push(match operation.operation_type.as_str() {
             "upsert" => Operation::Upsert(save_item(key, item)),
             "delete" => Operation::Delete(delete_item(key, item.etag, item.options)),

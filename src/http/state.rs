@@ -11,7 +11,7 @@ use std::{error::Error, sync::Arc};
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
-use http::{HeaderMap, Request, Response, StatusCode, Uri, header};
+use http::{HeaderMap, Request, Response, StatusCode, header, uri::PathAndQuery};
 
 use crate::{
     api::{
@@ -86,37 +86,40 @@ impl StateRoutes {
     ) -> BoxFuture<'static, Response<Body>> {
         let edge = self.0.clone();
         let (parts, body) = request.into_parts();
-        let (uri, mut headers) = (parts.uri, parts.headers);
+        let mut headers = parts.headers;
+        let target = parts.uri.into_parts().path_and_query;
+        let target = target.unwrap_or_else(|| PathAndQuery::from_static("/"));
         let etag = headers.get(header::IF_MATCH).map(|etag| lossy(etag.as_bytes()));
         // What they said is not needed any more; their table becomes that of the answer.
         headers.clear();
         // Each of its own size.
         match route {
             Route::Save => {
-                async move { done(edge.save(&uri, body).await, &edge.asked(), headers) }.boxed()
+                async move { done(edge.save(&target, body).await, &edge.asked(), headers) }.boxed()
             }
             Route::Get => async move {
-                match edge.get(&uri).await {
+                match edge.get(&target).await {
                     Ok(found) => answer::found(found, headers),
                     Err(failure) => failure.answer(&edge.asked()),
                 }
             }
             .boxed(),
             Route::Delete => {
-                async move { done(edge.delete(&uri, etag).await, &edge.asked(), headers) }.boxed()
+                async move { done(edge.delete(&target, etag).await, &edge.asked(), headers) }
+                    .boxed()
             }
             Route::BulkGet => async move {
-                let found = edge.bulk_get(&uri, body).await;
+                let found = edge.bulk_get(&target, body).await;
                 found.unwrap_or_else(|failure| failure.answer(&edge.asked()))
             }
             .boxed(),
             Route::Transact => async move {
-                let result = edge.transact(&uri, body).await;
+                let result = edge.transact(&target, body).await;
                 done(result, &edge.asked().for_an_operation(), headers)
             }
             .boxed(),
             Route::Query => {
-                async move { done(edge.query(&uri, body).await, &Asked::anonymously(), headers) }
+                async move { done(edge.query(&target, body).await, &Asked::anonymously(), headers) }
                     .boxed()
             }
         }
@@ -193,19 +196,19 @@ impl StateEdge {
         Asked::of(&self.app_id)
     }
 
-    async fn get(&self, uri: &Uri) -> Result<Option<Entry>, Failure> {
-        let named = Names::of(uri.path())?;
+    async fn get(&self, target: &PathAndQuery) -> Result<Option<Entry>, Failure> {
+        let named = Names::of(target.path())?;
         let component = self.api.component(&named.store)?;
         let key = component.key(named.key.into_owned())?;
         Ok(component.get(&Call::default(), &key).await?)
     }
 
-    async fn delete(&self, uri: &Uri, etag: Option<String>) -> Result<(), Failure> {
-        let named = Names::of(uri.path())?;
+    async fn delete(&self, target: &PathAndQuery, etag: Option<String>) -> Result<(), Failure> {
+        let named = Names::of(target.path())?;
         let component = self.api.component(&named.store)?;
         let key = component.key(named.key.into_owned())?;
         let word =
-            |name| path::query_value(uri.query().unwrap_or_default(), name).unwrap_or_default();
+            |name| path::query_value(target.query().unwrap_or_default(), name).unwrap_or_default();
         let (concurrency, consistency) =
             options::read(&word("concurrency"), &word("consistency")).map_err(|refusal| {
                 StateError::Delete { key: key.as_str().to_owned(), cause: at_once(refusal) }
@@ -214,35 +217,16 @@ impl StateEdge {
         Ok(component.delete(&Call::default(), item).await?)
     }
 
-    async fn save(&self, uri: &Uri, body: Sent) -> Result<(), Failure> {
+    async fn save(&self, target: &PathAndQuery, body: Sent) -> Result<(), Failure> {
         let body = self.read(body).await;
-        let component = self.api.component(&Names::of(uri.path())?.store)?;
-        let requests = body.and_then(|body| decode::save(&body)).map_err(Failure::bare)?;
-        if requests.is_empty() {
-            return Ok(());
-        }
-        let given = query_metadata(uri);
-        let mut items = Vec::with_capacity(requests.len());
-        let mut refusal = None;
-        for mut request in requests {
-            let key = component.save_key(std::mem::take(&mut request.key))?;
-            request.metadata.extend(given.clone());
-            match options::read(&request.concurrency, &request.consistency) {
-                Ok(options) => items.push(save_item(key, request, options)),
-                Err(error) => drop(refusal.get_or_insert(error)),
-            }
-        }
-        // Every key is looked at before the words, and nothing is written where one is unknown.
-        if let Some(error) = refusal {
-            let store = component.name.clone();
-            return Err(StateError::Save { store, cause: at_once(error) }.into());
-        }
+        let component = self.api.component(&Names::of(target.path())?.store)?;
+        let items = items_to_save(component, target, body)?;
         Ok(component.save(&Call::default(), items).await?)
     }
 
-    async fn bulk_get(&self, uri: &Uri, body: Sent) -> Result<Response<Body>, Failure> {
+    async fn bulk_get(&self, target: &PathAndQuery, body: Sent) -> Result<Response<Body>, Failure> {
         let body = self.read(body).await;
-        let component = self.api.component(&Names::of(uri.path())?.store)?;
+        let component = self.api.component(&Names::of(target.path())?.store)?;
         let keys = body.and_then(|body| decode::bulk_get(&body)).map_err(Failure::body)?;
         let keys = keys.into_iter().map(|key| component.key(key)).collect::<Result<Vec<_>, _>>()?;
         if keys.is_empty() {
@@ -251,14 +235,14 @@ impl StateEdge {
         Ok(answer::items(component.bulk_get(&Call::default(), keys).await?))
     }
 
-    async fn transact(&self, uri: &Uri, body: Sent) -> Result<(), Failure> {
+    async fn transact(&self, target: &PathAndQuery, body: Sent) -> Result<(), Failure> {
         let body = self.read(body).await;
-        let component = self.api.component(&Names::of(uri.path())?.store)?;
+        let component = self.api.component(&Names::of(target.path())?.store)?;
         let requests = body.and_then(|body| decode::transaction(&body)).map_err(Failure::body)?;
         if requests.is_empty() {
             return Ok(());
         }
-        let given = query_metadata(uri);
+        let given = query_metadata(target);
         let operations = requests
             .iter()
             .map(|request| operation(component, request, &given))
@@ -267,15 +251,42 @@ impl StateEdge {
     }
 
     /// A query's body is read before its store is looked for, unlike any other's.
-    async fn query(&self, uri: &Uri, body: Sent) -> Result<(), Failure> {
+    async fn query(&self, target: &PathAndQuery, body: Sent) -> Result<(), Failure> {
         let body = self.read(body).await.map_err(Failure::query)?;
-        Ok(self.api.component(&Names::of(uri.path())?.store)?.query(&lossy(&body))?)
+        Ok(self.api.component(&Names::of(target.path())?.store)?.query(&lossy(&body))?)
     }
 
     /// Reads the body, which is done before the store is looked for so that its sender gets to
     /// hear that there is no such store.
     async fn read(&self, body: Sent) -> Result<Bytes, Malformed> {
         read_body(body, self.max_body_size).await.map_err(unreadable)
+    }
+}
+
+fn items_to_save(
+    component: &StateComponent,
+    target: &PathAndQuery,
+    body: Result<Bytes, Malformed>,
+) -> Result<Vec<SaveItem>, Failure> {
+    let requests = body.and_then(|body| decode::save(&body)).map_err(Failure::bare)?;
+    let given = query_metadata(target);
+    let mut items = Vec::with_capacity(requests.len());
+    let mut refusal = None;
+    for mut request in requests {
+        let key = component.save_key(std::mem::take(&mut request.key))?;
+        request.metadata.extend(given.clone());
+        match options::read(&request.concurrency, &request.consistency) {
+            Ok(options) => items.push(save_item(key, request, options)),
+            Err(error) => drop(refusal.get_or_insert(error)),
+        }
+    }
+    // Every key is looked at before the words, and nothing is written where one is unknown.
+    match refusal {
+        Some(error) => {
+            let store = component.name.clone();
+            Err(StateError::Save { store, cause: at_once(error) }.into())
+        }
+        None => Ok(items),
     }
 }
 
@@ -335,9 +346,9 @@ fn save_item(
 }
 
 /// What the query says as `metadata.NAME`; the first of several counts.
-fn query_metadata(uri: &Uri) -> Metadata {
+fn query_metadata(target: &PathAndQuery) -> Metadata {
     let mut metadata = Metadata::new();
-    for (name, value) in path::query_pairs(uri.query().unwrap_or_default()) {
+    for (name, value) in path::query_pairs(target.query().unwrap_or_default()) {
         if let Some(name) = name.strip_prefix("metadata.") {
             metadata.entry(name.to_owned()).or_insert_with(|| value.into_owned());
         }

@@ -199,7 +199,8 @@ impl Policy {
                     retries.succeeded();
                     return Ok(value);
                 }
-                Err(failure) => retries.pause_after(call, failure).await?,
+                // Boxed, because it is rare and every call would have room for it.
+                Err(failure) => Box::pin(retries.pause_after(call, failure)).await?,
             }
         }
     }

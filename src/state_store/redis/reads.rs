@@ -39,7 +39,7 @@ impl Piece for Keys {
     }
 
     fn bytes(&self) -> usize {
-        self.0.iter().map(|key| key.as_str().len()).sum()
+        self.0.iter().map(|key| key.bytes().len()).sum()
     }
 
     fn not_sent(&self, cause: &str) -> Vec<Read> {
@@ -136,7 +136,7 @@ impl Reads<'_> {
     }
 
     async fn call(&self, keys: &[&StoredKey]) -> Result<Value, Error> {
-        let names = || keys.iter().map(|key| Key::from(key.as_str())).collect::<Vec<_>>();
+        let names = || keys.iter().map(|key| Key::from(key.bytes().clone())).collect::<Vec<_>>();
         let count = keys.len();
         let command = pin!(self.client.evalsha(READ.sha, names(), ()));
         let reply = self.watched(count, command).await;
@@ -151,11 +151,12 @@ impl Reads<'_> {
         let hash = || async {
             // Not fred's own HGETALL, which would put the fields into a hash map.
             let command = CustomCommand::new_static("HGETALL", ClusterHash::FirstKey, false);
-            let command = pin!(self.client.custom(command, vec![key.as_str()]));
+            let command =
+                pin!(self.client.custom(command, vec![Value::Bytes(key.bytes().clone())]));
             self.watched(1, command).await.map(reply::entry)
         };
         let plain = || async {
-            let command = pin!(self.client.get(key.as_str()));
+            let command = pin!(self.client.get(key.bytes().clone()));
             self.watched(1, command).await.map(|value| Ok(reply::plain_entry(value)))
         };
         let mut found = hash().await;

@@ -31,7 +31,7 @@ pub(super) fn arguments(batch: &Batch<Writes>) -> (Vec<Key>, Vec<Value>) {
         .pieces()
         .flat_map(|Writes { writes, scope }| writes.iter().map(|write| (write, *scope)));
     for (write, scope) in writes {
-        keys.push(Key::from(write.key.as_str()));
+        keys.push(Key::from(write.key.bytes().clone()));
         match &write.change {
             PreparedChange::Set { value, ttl } => {
                 push_set(&mut arguments, write, value, *ttl, scope);

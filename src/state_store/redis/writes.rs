@@ -97,7 +97,7 @@ fn size(write: &Prepared) -> usize {
         PreparedChange::Set { value, .. } => value.len(),
         PreparedChange::Delete => 0,
     };
-    ARGUMENTS + write.key.as_str().len() + value
+    ARGUMENTS + write.key.bytes().len() + value
 }
 
 fn unheard(lane: &Lane, why: Unheard) -> Verdict {
