@@ -2,7 +2,7 @@
 //!
 //! Deliberately absent: retries, timeouts of policies, key prefixes, app ids.
 
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 use bytes::Bytes;
 
@@ -113,6 +113,9 @@ pub struct Prepared {
     /// When the write counts as done.
     pub consistency: Consistency,
 }
+
+/// Writes of one call: whoever makes them, waits for them or carries them out has them together.
+pub type SharedWrites = Arc<Vec<Prepared>>;
 
 /// [`Change`] with its TTL read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -246,14 +249,14 @@ pub trait StateStore: Send + Sync {
     /// Carries out each write on its own; one answer per write, in their order.
     fn write(
         &self,
-        writes: &[Prepared],
+        writes: &SharedWrites,
     ) -> impl Future<Output = Vec<Result<(), StoreError>>> + Send;
 
     /// Carries out the writes of a transaction by this store's rules for transactions; one answer
     /// per write, in their order.
     fn transact(
         &self,
-        writes: &[Prepared],
+        writes: &SharedWrites,
     ) -> impl Future<Output = Vec<Result<(), StoreError>>> + Send;
 
     /// What the store's connection is doing; `None` for a store without one.
@@ -298,14 +301,14 @@ impl StateStore for ConfiguredStore {
         }
     }
 
-    async fn write(&self, writes: &[Prepared]) -> Vec<Result<(), StoreError>> {
+    async fn write(&self, writes: &SharedWrites) -> Vec<Result<(), StoreError>> {
         match self {
             Self::Redis(store) => store.write(writes).await,
             Self::InMemory(store) => store.write(writes).await,
         }
     }
 
-    async fn transact(&self, writes: &[Prepared]) -> Vec<Result<(), StoreError>> {
+    async fn transact(&self, writes: &SharedWrites) -> Vec<Result<(), StoreError>> {
         match self {
             Self::Redis(store) => store.transact(writes).await,
             Self::InMemory(store) => store.transact(writes).await,

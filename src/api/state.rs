@@ -1,6 +1,6 @@
 //! The state API: finds the store, makes the keys, runs the policy around the store.
 
-use std::{collections::BTreeMap, pin::pin, sync::Arc};
+use std::{collections::BTreeMap, iter, pin::pin, sync::Arc};
 
 use bytes::Bytes;
 
@@ -159,9 +159,15 @@ impl<S: StateStore> StateComponent<S> {
     }
 
     /// Saves one or more values.
-    pub async fn save(&self, call: &Call, items: Vec<SaveItem>) -> Result<(), StateError> {
-        let writes = items.into_iter().map(|item| self.set(item)).collect::<Result<Vec<_>, _>>()?;
-        let Some(timer) = self.begin(Metered::Set, writes.len()) else { return Ok(()) };
+    pub async fn save(&self, call: &Call, mut items: Vec<SaveItem>) -> Result<(), StateError> {
+        for item in items.iter_mut().filter(|item| item.json) {
+            let compacted = json::compact(&item.value);
+            let compacted =
+                compacted.map_err(|error| StateError::InvalidJson(error.to_string()))?;
+            item.value = compacted.into();
+        }
+        let Some(timer) = self.begin(Metered::Set, items.len()) else { return Ok(()) };
+        let writes = items.into_iter().map(|item| self.set(item));
         let done = writing::write_each(&self.store, &self.outbound, call, writes).await;
         told(timer, done.as_ref().err().map(class::of_write));
         done.map_err(|cause| StateError::Save { store: self.name.clone(), cause })
@@ -171,7 +177,7 @@ impl<S: StateStore> StateComponent<S> {
     pub async fn delete(&self, call: &Call, item: DeleteItem) -> Result<(), StateError> {
         let key = item.key.as_str().to_owned();
         let timer = self.meters.begin(Metered::Delete);
-        let writes = vec![self.removal(item)];
+        let writes = iter::once(self.removal(item));
         let done = writing::write_each(&self.store, &self.outbound, call, writes).await;
         told(timer, done.as_ref().err().map(class::of_write));
         done.map_err(|cause| StateError::Delete { key, cause })
@@ -179,8 +185,8 @@ impl<S: StateStore> StateComponent<S> {
 
     /// Deletes several keys.
     pub async fn bulk_delete(&self, call: &Call, items: Vec<DeleteItem>) -> Result<(), StateError> {
-        let writes: Vec<_> = items.into_iter().map(|item| self.removal(item)).collect();
-        let Some(timer) = self.begin(Metered::BulkDelete, writes.len()) else { return Ok(()) };
+        let Some(timer) = self.begin(Metered::BulkDelete, items.len()) else { return Ok(()) };
+        let writes = items.into_iter().map(|item| self.removal(item));
         let done = writing::write_each(&self.store, &self.outbound, call, writes).await;
         told(timer, done.as_ref().err().map(class::of_write));
         done.map_err(|cause| StateError::BulkDelete { store: self.name.clone(), cause })
@@ -204,7 +210,7 @@ impl<S: StateStore> StateComponent<S> {
                     )));
                 }
                 // The bytes of a transaction are stored as they are, also when announced as JSON.
-                Operation::Upsert(item) => writes.push(self.set(SaveItem { json: false, ..item })?),
+                Operation::Upsert(item) => writes.push(self.set(item)),
                 Operation::Delete(item) => writes.push(self.removal(item)),
             }
         }
@@ -280,20 +286,15 @@ impl<S: StateStore> StateComponent<S> {
             .collect())
     }
 
-    fn set(&self, item: SaveItem) -> Result<Write, StateError> {
-        let value = if item.json {
-            let compacted = json::compact(&item.value);
-            Bytes::from(compacted.map_err(|error| StateError::InvalidJson(error.to_string()))?)
-        } else {
-            item.value
-        };
-        Ok(Write {
+    /// The value as it is; who takes it for JSON compacts it before.
+    fn set(&self, item: SaveItem) -> Write {
+        Write {
             key: self.key_prefix.stored(&item.key),
-            change: Change::Set { value, ttl: item.ttl },
+            change: Change::Set { value: item.value, ttl: item.ttl },
             etag: item.etag,
             concurrency: item.concurrency,
             consistency: item.consistency,
-        })
+        }
     }
 
     fn removal(&self, item: DeleteItem) -> Write {

@@ -4,7 +4,7 @@
 //! Dapr's runtime forgets a conflict when another write of the same call succeeds on retry; here a
 //! conflict is kept until the end.
 
-use std::mem;
+use std::{mem, sync::Arc};
 
 use bytes::Bytes;
 
@@ -15,7 +15,7 @@ use crate::{
         fault::{Classify as _, Outcome},
         policy::{Policy, PolicyError},
     },
-    state_store::{Prepared, PreparedChange, StateStore, StoreError, Write},
+    state_store::{Prepared, PreparedChange, SharedWrites, StateStore, StoreError, Write},
 };
 
 /// Writes each on its own. A bad TTL refuses the whole call before anything is written; a bad etag
@@ -24,7 +24,7 @@ pub async fn write_each<S: StateStore>(
     store: &S,
     policy: &Policy,
     call: &Call,
-    writes: Vec<Write>,
+    writes: impl ExactSizeIterator<Item = Write>,
 ) -> Result<(), WriteFailure> {
     let batch = writes.len() > 1;
     let (pending, mut refused) = prepare(store, writes);
@@ -44,7 +44,7 @@ pub async fn transact<S: StateStore>(
     call: &Call,
     writes: Vec<Write>,
 ) -> Result<(), WriteFailure> {
-    let (pending, refused) = prepare(store, writes);
+    let (pending, refused) = prepare(store, writes.into_iter());
     if !refused.is_empty() {
         return Err(failure(false, refused));
     }
@@ -65,8 +65,8 @@ struct Writing<'a, S> {
     policy: &'a Policy,
     call: &'a Call,
     rules: Rules,
-    /// What is not settled yet.
-    pending: Vec<Prepared>,
+    /// What is not settled yet; `None` when everything is.
+    pending: Option<SharedWrites>,
     /// What was refused for good.
     refused: Vec<StoreError>,
 }
@@ -81,16 +81,15 @@ struct Errors {
 impl<S: StateStore> Writing<'_, S> {
     async fn until_settled(&mut self) -> Result<(), Errors> {
         let mut retries = self.policy.start();
-        while !self.pending.is_empty() {
+        while let Some(pending) = self.pending.take() {
             let mut answers = Vec::new();
             let outcome = {
                 // By itself, a call's future stays below what an allocator keeps at hand.
-                let attempt = Box::pin(self.attempt(&mut answers));
+                let attempt = Box::pin(self.attempt(&pending, &mut answers));
                 self.policy.attempt(self.call, attempt).await
             };
-            let outages = self.settle(answers);
+            let outages = self.settle(&pending, answers, outcome.is_err());
             let Err(verdict) = outcome else { break };
-            self.detach_values();
             if let Err(last) = Box::pin(retries.pause_after(self.call, verdict)).await {
                 let refused = mem::take(&mut self.refused);
                 return Err(Errors { refused, given_up: Some((last, outages)) });
@@ -105,10 +104,14 @@ impl<S: StateStore> Writing<'_, S> {
     }
 
     /// One try of all that is pending; it fails for the policy if any write met an outage.
-    async fn attempt(&self, answers: &mut Vec<Result<(), StoreError>>) -> Result<(), StoreError> {
+    async fn attempt(
+        &self,
+        pending: &SharedWrites,
+        answers: &mut Vec<Result<(), StoreError>>,
+    ) -> Result<(), StoreError> {
         *answers = match self.rules {
-            Rules::Each => self.store.write(&self.pending).await,
-            Rules::Transaction => self.store.transact(&self.pending).await,
+            Rules::Each => self.store.write(pending).await,
+            Rules::Transaction => self.store.transact(pending).await,
         };
         match answers.iter().find(|answer| is_outage(answer)) {
             Some(Err(error)) => Err(error.clone()),
@@ -116,36 +119,41 @@ impl<S: StateStore> Writing<'_, S> {
         }
     }
 
-    /// Keeps what met an outage as pending and returns its errors; without answers all stays.
-    fn settle(&mut self, answers: Vec<Result<(), StoreError>>) -> Vec<StoreError> {
-        if answers.is_empty() {
-            return Vec::new();
+    /// Keeps what met an outage as pending and returns its errors; where an attempt failed without
+    /// answers all stays.
+    fn settle(
+        &mut self,
+        pending: &[Prepared],
+        answers: Vec<Result<(), StoreError>>,
+        has_failed: bool,
+    ) -> Vec<StoreError> {
+        let (mut outages, mut open) = (Vec::new(), Vec::new());
+        if answers.is_empty() && has_failed {
+            open.extend(pending.iter().map(detached));
         }
-        let mut outages = Vec::new();
-        let mut answers = answers.into_iter();
-        self.pending.retain(|_| match answers.next() {
-            Some(Err(error)) if error.fault().outcome == Outcome::Failure => {
-                outages.push(error);
-                true
+        for (write, answer) in pending.iter().zip(answers) {
+            match answer {
+                Err(error) if error.fault().outcome == Outcome::Failure => {
+                    outages.push(error);
+                    open.push(detached(write));
+                }
+                Err(error) => self.refused.push(error),
+                Ok(()) => {}
             }
-            Some(Err(error)) => {
-                self.refused.push(error);
-                false
-            }
-            Some(Ok(())) | None => false,
-        });
+        }
+        self.pending = (!open.is_empty()).then(|| Arc::new(open));
         outages
     }
+}
 
-    /// Copies the values out of their connection's read buffers, which they would otherwise keep
-    /// alive through the whole outage.
-    fn detach_values(&mut self) {
-        for write in &mut self.pending {
-            if let PreparedChange::Set { value, .. } = &mut write.change {
-                *value = Bytes::copy_from_slice(value);
-            }
-        }
+/// The write with its value copied out of its connection's read buffer, which it would otherwise
+/// keep alive through the whole outage.
+fn detached(write: &Prepared) -> Prepared {
+    let mut write = write.clone();
+    if let PreparedChange::Set { value, .. } = &mut write.change {
+        *value = Bytes::copy_from_slice(value);
     }
+    write
 }
 
 impl Errors {
@@ -169,7 +177,10 @@ impl Errors {
     }
 }
 
-fn prepare<S: StateStore>(store: &S, writes: Vec<Write>) -> (Vec<Prepared>, Vec<StoreError>) {
+fn prepare<S: StateStore>(
+    store: &S,
+    writes: impl ExactSizeIterator<Item = Write>,
+) -> (Option<SharedWrites>, Vec<StoreError>) {
     let mut pending = Vec::with_capacity(writes.len());
     let mut refused = Vec::new();
     for write in writes {
@@ -178,7 +189,7 @@ fn prepare<S: StateStore>(store: &S, writes: Vec<Write>) -> (Vec<Prepared>, Vec<
             Err(error) => refused.push(error),
         }
     }
-    (pending, refused)
+    ((!pending.is_empty()).then(|| Arc::new(pending)), refused)
 }
 
 /// Of a single write (and of a transaction) the first error is told; of several, each.

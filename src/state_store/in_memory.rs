@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    Change, Concurrency, Condition, Entry, Expected, Prepared, PreparedChange, StateStore,
-    StoreError, StoredKey, Ttl, Write,
+    Change, Concurrency, Condition, Entry, Expected, Prepared, PreparedChange, SharedWrites,
+    StateStore, StoreError, StoredKey, Ttl, Write,
 };
 use crate::go_text;
 
@@ -93,7 +93,7 @@ impl StateStore for InMemoryStore {
         keys.iter().map(|key| Ok(content.records.get(key).map(Record::entry))).collect()
     }
 
-    async fn write(&self, writes: &[Prepared]) -> Vec<Result<(), StoreError>> {
+    async fn write(&self, writes: &SharedWrites) -> Vec<Result<(), StoreError>> {
         let mut content = self.content();
         writes
             .iter()
@@ -104,7 +104,7 @@ impl StateStore for InMemoryStore {
             .collect()
     }
 
-    async fn transact(&self, writes: &[Prepared]) -> Vec<Result<(), StoreError>> {
+    async fn transact(&self, writes: &SharedWrites) -> Vec<Result<(), StoreError>> {
         let mut content = self.content();
         // One refusal refuses all of them, and each is told why.
         let refusal = writes.iter().find_map(|write| content.check(write).err());

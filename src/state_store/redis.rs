@@ -23,7 +23,7 @@ use self::{
 };
 use super::{
     Change, Concurrency, Condition, Consistency, Entry, Expected, Prepared, PreparedChange,
-    StateStore, StoreError, StoredKey, Ttl, Write,
+    SharedWrites, StateStore, StoreError, StoredKey, Ttl, Write,
 };
 use crate::go_text;
 
@@ -118,22 +118,32 @@ impl RedisStore {
     /// up.
     fn send<'a>(
         &'a self,
-        writes: &'a [Prepared],
+        writes: &'a SharedWrites,
         replicas: Option<&Result<i64, String>>,
         deadline: Option<Instant>,
     ) -> impl Iterator<Item = (Sent<'a>, Option<Instant>)> {
         let alike = writes.chunk_by(|one, other| is_strong(one) == is_strong(other));
-        alike.flat_map(move |writes| {
-            let way = match replicas.filter(|_| writes.iter().any(is_strong)) {
+        let mut sent = 0;
+        alike.flat_map(move |alike| {
+            let way = match replicas.filter(|_| alike.iter().any(is_strong)) {
                 Some(Err(cause)) => Err(cause.clone()),
                 Some(Ok(1..)) => {
                     Ok((&**self.strong_lane(), deadline.map(|deadline| deadline + Confirm::WAIT)))
                 }
                 Some(Ok(_)) | None => Ok((&*self.inner.main, deadline)),
             };
-            writes::pieces(writes).map(move |piece| match &way {
-                Ok((lane, deadline)) => (Sent::new(lane, piece, Scope::Single), *deadline),
-                Err(cause) => (Sent::never(&self.inner.main, piece, cause.clone()), None),
+            let first = sent;
+            sent += alike.len();
+            writes::pieces(alike).map(move |piece| {
+                let piece = first + piece.start..first + piece.end;
+                match &way {
+                    Ok((lane, deadline)) => {
+                        (Sent::new(lane, writes, piece, Scope::Single), *deadline)
+                    }
+                    Err(cause) => {
+                        (Sent::never(&self.inner.main, &writes[piece], cause.clone()), None)
+                    }
+                }
             })
         })
     }
@@ -173,7 +183,7 @@ impl StateStore for RedisStore {
         reads::read(&self.inner.main, keys, self.read_deadline()).await
     }
 
-    async fn write(&self, writes: &[Prepared]) -> Vec<Result<(), StoreError>> {
+    async fn write(&self, writes: &SharedWrites) -> Vec<Result<(), StoreError>> {
         let deadline = self.write_deadline();
         let replicas = if writes.iter().any(is_strong) {
             Some(Box::pin(self.replicas(deadline)).await)
@@ -194,11 +204,11 @@ impl StateStore for RedisStore {
         }
     }
 
-    async fn transact(&self, writes: &[Prepared]) -> Vec<Result<(), StoreError>> {
+    async fn transact(&self, writes: &SharedWrites) -> Vec<Result<(), StoreError>> {
         if writes.is_empty() {
             return Vec::new();
         }
-        let sent = Sent::new(&self.inner.main, writes, Scope::Transaction);
+        let sent = Sent::new(&self.inner.main, writes, 0..writes.len(), Scope::Transaction);
         sent.hear(self.write_deadline()).await.collect()
     }
 

@@ -34,7 +34,7 @@ async fn everything(server: &Server, store: &RedisStore) -> Vec<StoredKey> {
         result.unwrap();
     }
     let odd = ["plain", "list", "no version", "no data", "empty", "with more", "missing", "plain"];
-    let mut keys: Vec<_> = writes.into_iter().map(|write| write.key).collect();
+    let mut keys: Vec<_> = writes.iter().map(|write| write.key.clone()).collect();
     for (place, name) in odd.iter().enumerate() {
         keys.insert(place * 17, key(name));
     }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use outrigger::state_store::{ConfiguredStore, StateStore, StoreError, in_memory::InMemoryStore};
+use outrigger::state_store::{
+    ConfiguredStore, SharedWrites, StateStore, StoreError, in_memory::InMemoryStore,
+};
 
 use crate::{
     redis::Server,
@@ -60,7 +62,7 @@ async fn a_matching_etag_wins_and_another_loses(store: &ConfiguredStore) {
 
 async fn many_are_answered_in_their_order(store: &ConfiguredStore) {
     let writes = (0..300).map(|n| set(&format!("m{n}"), n.to_string())).collect();
-    let mut writes = prepare(store, writes);
+    let mut writes = prepare(store, writes).to_vec();
     let conflict = match store {
         ConfiguredStore::Redis(_) => {
             write(store, set("m", "old")).await.unwrap();
@@ -69,7 +71,7 @@ async fn many_are_answered_in_their_order(store: &ConfiguredStore) {
         ConfiguredStore::InMemory(_) => set("m", "new").etag("99"),
     };
     writes.insert(150, store.prepare(conflict).unwrap());
-    let results = store.write(&writes).await;
+    let results = store.write(&SharedWrites::new(writes)).await;
     let refused: Vec<_> = (0..results.len()).filter(|&n| results[n].is_err()).collect();
     assert_eq!(refused, [150]);
     assert!(is_mismatch(&results[150]));
@@ -106,7 +108,7 @@ async fn transactions_are_carried_out(store: &ConfiguredStore) {
     assert_eq!(read(store, "t1").await.unwrap().data, "a");
     assert_eq!(read(store, "t2").await, None);
     assert_eq!(read(store, "t3").await.unwrap().data, "c");
-    assert!(store.transact(&[]).await.is_empty());
+    assert!(store.transact(&SharedWrites::default()).await.is_empty());
 }
 
 #[tokio::test]

@@ -4,7 +4,8 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use outrigger::state_store::{
-    Change, Concurrency, Consistency, Entry, Prepared, StateStore, StoreError, StoredKey, Write,
+    Change, Concurrency, Consistency, Entry, SharedWrites, StateStore, StoreError, StoredKey,
+    Write,
     redis::{RedisStore, health::RedisHealth, settings::RedisSettings},
 };
 
@@ -89,14 +90,15 @@ impl WriteWith for Write {
 /// Prepares and carries out one write.
 pub async fn write(store: &impl StateStore, write: Write) -> Result<(), StoreError> {
     let prepared = store.prepare(write)?;
-    let mut results = store.write(&[prepared]).await;
+    let mut results = store.write(&SharedWrites::new(vec![prepared])).await;
     assert_eq!(results.len(), 1);
     results.pop().unwrap()
 }
 
 /// Prepares several writes that are well-formed.
-pub fn prepare(store: &impl StateStore, writes: Vec<Write>) -> Vec<Prepared> {
-    writes.into_iter().map(|write| store.prepare(write).unwrap()).collect()
+pub fn prepare(store: &impl StateStore, writes: Vec<Write>) -> SharedWrites {
+    let prepared = writes.into_iter().map(|write| store.prepare(write).unwrap());
+    SharedWrites::new(prepared.collect())
 }
 
 pub async fn read(store: &impl StateStore, name: &str) -> Option<Entry> {

@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, ops::Range};
 
+use smallvec::SmallVec;
+
 use super::JsonError;
 
 /// How deep values may nest, as in Go.
@@ -36,8 +38,9 @@ pub(super) struct Compactor<'a> {
     pub(super) input: &'a [u8],
     pub(super) at: usize,
     pub(super) out: Vec<u8>,
-    frames: Vec<Frame>,
-    members: Vec<Member>,
+    // Most texts need no room of their own for these two.
+    frames: SmallVec<[Frame; 8]>,
+    members: SmallVec<[Member; 8]>,
     /// Parts of the output that a later duplicate replaced.
     dropped: Vec<Range<usize>>,
     /// Go reports a number out of range only if the whole text is well-formed.
@@ -51,8 +54,8 @@ impl<'a> Compactor<'a> {
             input,
             at: 0,
             out: Vec::with_capacity(input.len()),
-            frames: Vec::new(),
-            members: Vec::new(),
+            frames: SmallVec::new(),
+            members: SmallVec::new(),
             dropped: Vec::new(),
             out_of_range: None,
         }

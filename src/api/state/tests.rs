@@ -18,7 +18,7 @@ use crate::{
         retry::RetryPolicy,
         trip::TripRule,
     },
-    state_store::{Condition, Expected, Prepared, PreparedChange, Ttl},
+    state_store::{Condition, Expected, Prepared, PreparedChange, SharedWrites, Ttl},
 };
 
 type Answer = Result<(), StoreError>;
@@ -76,7 +76,7 @@ impl StateStore for ScriptedStore {
         }
     }
 
-    async fn write(&self, writes: &[Prepared]) -> Vec<Answer> {
+    async fn write(&self, writes: &SharedWrites) -> Vec<Answer> {
         self.note(writes.iter().map(|write| &write.key));
         let script = self.writes.lock().unwrap().pop_front();
         match script {
@@ -85,7 +85,7 @@ impl StateStore for ScriptedStore {
         }
     }
 
-    async fn transact(&self, writes: &[Prepared]) -> Vec<Answer> {
+    async fn transact(&self, writes: &SharedWrites) -> Vec<Answer> {
         self.write(writes).await
     }
 

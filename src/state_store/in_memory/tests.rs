@@ -28,7 +28,7 @@ fn delete(name: &str) -> Write {
 
 async fn write(store: &InMemoryStore, write: Write) -> Result<(), StoreError> {
     let prepared = store.prepare(write)?;
-    store.write(&[prepared]).await.pop().unwrap()
+    store.write(&Arc::new(vec![prepared])).await.pop().unwrap()
 }
 
 async fn read(store: &InMemoryStore, name: &str) -> Option<Entry> {
@@ -119,7 +119,7 @@ async fn a_transaction_is_all_or_nothing() {
     write(&store, set("k", "1")).await.unwrap();
     let writes = [set("new", "x"), with_etag(set("k", "2"), "bad"), delete("k")];
     let writes: Vec<_> = writes.into_iter().map(|write| store.prepare(write).unwrap()).collect();
-    let told = store.transact(&writes).await;
+    let told = store.transact(&Arc::new(writes)).await;
     assert_eq!(told.len(), 3);
     for told in told {
         let Err(StoreError::EtagMismatch(text)) = told else { panic!("{told:?}") };

@@ -199,7 +199,7 @@ fn finish(lane: &Lane, batch: Batch<Writes>, replies: Replies) {
     let mut verdicts = replies.verdicts(lane, batch.len()).into_iter();
     for parcel in batch.0 {
         // A caller who is gone needs no answer.
-        let _ = parcel.answer.send(verdicts.by_ref().take(parcel.piece.writes.len()).collect());
+        let _ = parcel.answer.send(verdicts.by_ref().take(parcel.piece.writes().len()).collect());
     }
 }
 

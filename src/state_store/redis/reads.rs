@@ -16,6 +16,7 @@ use futures_util::{
     future::join_all,
     stream::{FuturesOrdered, StreamExt},
 };
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::{
@@ -27,9 +28,9 @@ use super::{
 };
 use crate::state_store::{StoreError, StoredKey};
 
-/// Keys that one caller wants to read.
+/// Keys that one caller wants to read: most often one.
 #[derive(Debug)]
-pub(super) struct Keys(Vec<StoredKey>);
+pub(super) struct Keys(SmallVec<[StoredKey; 1]>);
 
 impl Piece for Keys {
     type Answers = Vec<Read>;
@@ -71,7 +72,7 @@ pub(super) async fn read(lane: &Lane, keys: &[StoredKey], deadline: Option<Insta
 }
 
 async fn read_piece(lane: &Lane, keys: &[StoredKey], deadline: Option<Instant>) -> Vec<Read> {
-    let piece = Keys(keys.to_vec());
+    let piece = Keys(keys.into());
     let error = match lane.read(piece) {
         Ok(ticket) => match ticket.answer(deadline).await {
             Ok(reads) => return reads,

@@ -29,7 +29,7 @@ pub(super) fn arguments(batch: &Batch<Writes>) -> (Vec<Key>, Vec<Value>) {
     let mut arguments = Vec::with_capacity(batch.len() * 2);
     let writes = batch
         .pieces()
-        .flat_map(|Writes { writes, scope }| writes.iter().map(|write| (write, *scope)));
+        .flat_map(|piece: &Writes| piece.writes().iter().map(|write| (write, piece.scope())));
     for (write, scope) in writes {
         keys.push(Key::from(write.key.bytes().clone()));
         match &write.change {

@@ -1,5 +1,7 @@
 //! Writes on their way: what one caller puts in a lane's queue, and what that caller hears.
 
+use std::ops::Range;
+
 use tokio::time::Instant;
 
 use super::{
@@ -7,30 +9,46 @@ use super::{
     queue::{BATCH_BYTES, BATCH_ITEMS, Piece, Ticket, Unheard},
     reply::{Scope, TIMED_OUT, Verdict},
 };
-use crate::state_store::{Prepared, PreparedChange, StoreError};
+use crate::state_store::{Prepared, PreparedChange, SharedWrites, StoreError};
 
 /// Writes of one caller that belong together: they are sent in one piece or not at all.
 #[derive(Debug)]
 pub(super) struct Writes {
+    all: SharedWrites,
+    piece: Range<usize>,
+    scope: Scope,
+}
+
+impl Writes {
+    /// This piece of a caller's writes.
+    pub(super) fn new(all: SharedWrites, piece: Range<usize>, scope: Scope) -> Self {
+        Self { all, piece, scope }
+    }
+
     /// What to write, in this order.
-    pub(super) writes: Vec<Prepared>,
+    pub(super) fn writes(&self) -> &[Prepared] {
+        &self.all[self.piece.clone()]
+    }
+
     /// What they are part of.
-    pub(super) scope: Scope,
+    pub(super) fn scope(&self) -> Scope {
+        self.scope
+    }
 }
 
 impl Piece for Writes {
     type Answers = Vec<Verdict>;
 
     fn items(&self) -> usize {
-        self.writes.len()
+        self.piece.len()
     }
 
     fn bytes(&self) -> usize {
-        self.writes.iter().map(size).sum()
+        self.writes().iter().map(size).sum()
     }
 
     fn not_sent(&self, cause: &str) -> Vec<Verdict> {
-        vec![Verdict::NotSent(cause.to_owned()); self.writes.len()]
+        vec![Verdict::NotSent(cause.to_owned()); self.piece.len()]
     }
 }
 
@@ -45,9 +63,14 @@ pub(super) struct Sent<'s> {
 
 impl<'s> Sent<'s> {
     /// Puts the writes in the lane's queue; they have to fit a batch, or be a transaction.
-    pub(super) fn new(lane: &'s Lane, writes: &'s [Prepared], scope: Scope) -> Self {
-        let ticket = lane.write(Writes { writes: writes.to_vec(), scope });
-        Self { lane, writes, scope, ticket }
+    pub(super) fn new(
+        lane: &'s Lane,
+        writes: &'s SharedWrites,
+        piece: Range<usize>,
+        scope: Scope,
+    ) -> Self {
+        let ticket = lane.write(Writes::new(writes.clone(), piece.clone(), scope));
+        Self { lane, writes: &writes[piece], scope, ticket }
     }
 
     /// Writes that could not be sent.
@@ -73,19 +96,20 @@ impl<'s> Sent<'s> {
     }
 }
 
-/// The writes of one caller, cut so that each piece fits a batch.
-pub(super) fn pieces(mut writes: &[Prepared]) -> impl Iterator<Item = &[Prepared]> {
+/// Where the writes of one caller are cut so that each piece fits a batch.
+pub(super) fn pieces(writes: &[Prepared]) -> impl Iterator<Item = Range<usize>> {
+    let mut first = 0;
     std::iter::from_fn(move || {
         let (mut count, mut bytes) = (0, 0);
-        for write in writes.iter().take(BATCH_ITEMS) {
+        for write in writes[first..].iter().take(BATCH_ITEMS) {
             bytes += size(write);
             if count > 0 && bytes > BATCH_BYTES {
                 break;
             }
             count += 1;
         }
-        let (piece, rest) = writes.split_at(count);
-        writes = rest;
+        let piece = first..first + count;
+        first = piece.end;
         (!piece.is_empty()).then_some(piece)
     })
 }

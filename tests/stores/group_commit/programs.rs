@@ -6,7 +6,8 @@ use std::cell::{Cell, RefCell};
 use bytes::Bytes;
 use futures_util::future::{join_all, poll_immediate};
 use outrigger::state_store::{
-    Concurrency, Entry, Prepared, StateStore, StoreError, StoredKey, redis::RedisStore,
+    Concurrency, Entry, Prepared, SharedWrites, StateStore, StoreError, StoredKey,
+    redis::RedisStore,
 };
 use proptest::{
     collection::vec,
@@ -221,7 +222,8 @@ async fn ask(
     writes: &[Prepared],
     transaction: bool,
 ) -> Vec<Result<(), StoreError>> {
-    if transaction { store.transact(writes).await } else { store.write(writes).await }
+    let writes = SharedWrites::new(writes.to_vec());
+    if transaction { store.transact(&writes).await } else { store.write(&writes).await }
 }
 
 impl Log {

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -22,7 +22,8 @@ struct Lane {
 
 impl Lane {
     fn write(&self, writes: Vec<Prepared>, scope: Scope) -> Result<Ticket<'_, Writes>, String> {
-        self.queue.push(Writes { writes, scope }, &self.pulse)
+        let piece = 0..writes.len();
+        self.queue.push(Writes::new(Arc::new(writes), piece, scope), &self.pulse)
     }
 
     fn push(&self, name: &str, bytes: usize) -> Ticket<'_, Writes> {
@@ -35,7 +36,7 @@ impl Lane {
 
     fn next_names(&self) -> Vec<String> {
         let batch = self.queue.take_batch().unwrap_or(Batch(Vec::new()));
-        let writes = batch.pieces().flat_map(|piece| &piece.writes);
+        let writes = batch.pieces().flat_map(Writes::writes);
         writes.map(|write| write.key.as_str().to_owned()).collect()
     }
 }
@@ -86,7 +87,7 @@ fn a_transaction_goes_with_others_and_is_never_cut() {
     let _huge = lane.transaction(2 * BATCH_ITEMS);
     let _c = lane.push("c", 1);
     let batch = lane.queue.take_batch().unwrap();
-    let pieces: Vec<_> = batch.pieces().map(|piece| (piece.scope, piece.items())).collect();
+    let pieces: Vec<_> = batch.pieces().map(|piece| (piece.scope(), piece.items())).collect();
     let (single, part) = (Scope::Single, Scope::Transaction);
     assert_eq!(pieces, [(single, 1), (part, 2), (single, 1)]);
     assert_eq!(lane.next_names().len(), BATCH_ITEMS - 3);
@@ -96,7 +97,9 @@ fn a_transaction_goes_with_others_and_is_never_cut() {
 
 #[test]
 fn the_writes_of_one_caller_are_cut_to_what_a_batch_holds() {
-    let lengths = |writes: &[Prepared]| pieces(writes).map(<[_]>::len).collect::<Vec<_>>();
+    let lengths = |writes: &[Prepared]| {
+        pieces(writes).map(|piece: Range<usize>| piece.len()).collect::<Vec<_>>()
+    };
     assert_eq!(lengths(&[]), [0_usize; 0]);
     assert_eq!(lengths(&vec![write("k", 1); 300]), [BATCH_ITEMS, BATCH_ITEMS, 44]);
     let large = [600_000, 600_000, 5 << 20, 1, 1].map(|bytes| write("k", bytes));
