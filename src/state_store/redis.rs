@@ -12,7 +12,6 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
 use self::{
-    config::Dial,
     connection::{Connection, Lane, Task},
     health::RedisHealth,
     pump::Confirm,
@@ -68,8 +67,8 @@ impl RedisStore {
     /// that will make the calls.
     pub fn new(component: &str, settings: Arc<RedisSettings>, health: Arc<RedisHealth>) -> Self {
         let main = Lane::new(health.meters().clone());
-        let dial = Dial { settings: settings.clone() };
-        let supervisor = main.clone().supervise(dial, Some(health.join()), Confirm::Never);
+        let reporter = Some(health.join());
+        let supervisor = main.clone().supervise(settings.clone(), reporter, Confirm::Never);
         let tasks = Mutex::new(vec![Task::new(tokio::spawn(supervisor))]);
         let component = component.to_owned();
         let (strong, replicas) = (OnceLock::new(), Arc::default());
@@ -93,8 +92,7 @@ impl RedisStore {
             let lane = Lane::new(self.inner.health.meters().clone());
             let confirm = Confirm::Replicas(self.inner.replicas.clone());
             let settings = self.inner.settings.clone();
-            let dial = Dial { settings };
-            let supervisor = lane.clone().supervise(dial, None, confirm);
+            let supervisor = lane.clone().supervise(settings, None, confirm);
             let mut tasks = self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner);
             tasks.push(Task::new(tokio::spawn(supervisor)));
             lane

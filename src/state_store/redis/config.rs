@@ -1,6 +1,6 @@
 //! fred's settings: everything it would do by itself is switched off.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use fred::{
     clients::Client,
@@ -9,32 +9,17 @@ use fred::{
 
 use super::{settings::RedisSettings, tls};
 
-/// What one lane needs to connect.
-#[derive(Clone, Debug)]
-pub(super) struct Dial {
-    /// The component's settings.
-    pub(super) settings: Arc<RedisSettings>,
-}
-
 /// How long Redis may take for what is sent while a connection is set up, unless connecting itself
 /// may take longer.
 const SETUP: Duration = Duration::from_secs(1);
 
-impl Dial {
-    /// The server's address as people write it.
-    pub(super) fn address(&self) -> String {
-        self.settings.address()
-    }
-
-    /// How long a try to connect may take in all.
-    pub(super) fn budget(&self) -> Duration {
-        self.settings.connect_timeout + setup_time(&self.settings)
-    }
+/// How long a try to connect may take in all.
+pub(super) fn connect_budget(settings: &RedisSettings) -> Duration {
+    settings.connect_timeout + setup_time(settings)
 }
 
 /// A client that is not connected yet.
-pub(super) fn client(dial: &Dial) -> Result<Client, String> {
-    let settings = &dial.settings;
+pub(super) fn client(settings: &RedisSettings) -> Result<Client, String> {
     let tls = settings.tls.as_ref().map(tls::connector).transpose()?;
     let config = Config {
         fail_fast: true,

@@ -13,13 +13,14 @@ use tokio::{
 };
 
 use super::{
-    config::{self, Dial},
+    config,
     health::Reporter,
     pump::{Confirm, pump},
     queue::{Queue, Ticket},
     reads::Keys,
     replicas::Replicas,
     reply,
+    settings::RedisSettings,
     watchdog::Pulse,
     writes::Writes,
 };
@@ -180,15 +181,15 @@ impl Lane {
     /// Keeps the lane connected for ever.
     pub(super) async fn supervise(
         self: Arc<Self>,
-        dial: Dial,
+        settings: Arc<RedisSettings>,
         reporter: Option<Reporter>,
         confirm: Confirm,
     ) {
         let mut pauses = Pauses::default();
-        let address = dial.address();
+        let address = settings.address();
         loop {
             let tried = Instant::now();
-            let cause = match connect(&dial).await {
+            let cause = match connect(&settings).await {
                 Ok((client, life)) => {
                     if let Some(reporter) = &reporter {
                         reporter.up(&address);
@@ -272,9 +273,9 @@ impl Lane {
 }
 
 /// One try to connect; the server has answered a command when it succeeds.
-async fn connect(dial: &Dial) -> Result<(Client, Task<Result<(), Error>>), String> {
-    let address = dial.address();
-    let client = config::client(dial)?;
+async fn connect(settings: &RedisSettings) -> Result<(Client, Task<Result<(), Error>>), String> {
+    let address = settings.address();
+    let client = config::client(settings)?;
     let life = Task::new(client.connect());
     let hello = async {
         client.wait_for_connect().await?;
@@ -284,7 +285,7 @@ async fn connect(dial: &Dial) -> Result<(Client, Task<Result<(), Error>>), Strin
             _ => Ok(()),
         }
     };
-    match timeout(dial.budget(), hello).await {
+    match timeout(config::connect_budget(settings), hello).await {
         Ok(Ok(())) => Ok((client, life)),
         Ok(Err(error)) => Err(reply::connect_cause(&address, &error)),
         Err(_) => Err(format!("dial tcp {address}: i/o timeout")),

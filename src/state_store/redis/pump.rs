@@ -15,7 +15,7 @@ use super::{
 };
 use fred::{
     clients::Client,
-    error::{Error, ErrorKind},
+    error::Error,
     interfaces::{LuaInterface, ServerInterface},
     types::Value,
 };
@@ -177,8 +177,6 @@ pub(super) fn settle<T>(on_wire: OnWire<'_>, reply: &Result<T, Error>) {
     match reply {
         Ok(_) => on_wire.answered(),
         Err(error) if reply::is_server_text(error.details()) => on_wire.answered(),
-        // Dropped unsettled, it raises suspicion.
-        Err(error) if *error.kind() == ErrorKind::Timeout => drop(on_wire),
         Err(_) => on_wire.failed(),
     }
 }

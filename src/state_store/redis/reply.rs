@@ -73,7 +73,6 @@ pub(super) fn verdict_of(error: &Error) -> Verdict {
     let text = error.details();
     match error.kind() {
         ErrorKind::Canceled => Verdict::NotSent("the connection was closed".to_owned()),
-        ErrorKind::Timeout => Verdict::Unanswered(TIMED_OUT.to_owned()),
         ErrorKind::IO => Verdict::Unanswered(cause_of(error)),
         ErrorKind::Routing => Verdict::Error(text.to_owned()),
         _ if is_server_text(text) => Verdict::Error(text.to_owned()),

@@ -24,6 +24,9 @@ const MANY_KEYS: &str = "1 M keys";
 /// core that is busier, and the slowest in a hundred are about that.
 const MOST_BUSY: f64 = 0.75;
 
+/// The least part of the peak rate that says anything.
+const LOWEST: f64 = 0.1;
+
 struct OpenLoop {
     samples: Samples,
     rate: Rate,
@@ -56,19 +59,25 @@ pub fn open(lab: &mut Lab) -> anyhow::Result<Box<dyn Section>> {
 fn rate(lab: &mut Lab, peak: f64) -> anyhow::Result<Rate> {
     let mut load = Load::usual(Operation::Get, lab.plan.span());
     load.connections = CONNECTIONS;
-    let mut too_busy = Vec::new();
+    let mut at_half = None;
     let mut calls = peak / 2.0;
     loop {
         load.pace = Pace::PerSecond(calls);
         let busy = lab.measuring_core_busy(&lab.ask(OUTRIGGER, &load)?);
-        if busy <= MOST_BUSY || too_busy.len() == 8 {
+        if busy <= MOST_BUSY {
             break;
         }
-        too_busy.push(busy);
+        at_half.get_or_insert(busy);
         // A call costs more where fewer come.
         calls *= (MOST_BUSY / busy).powf(1.5).min(0.95);
+        ensure!(
+            calls >= peak * LOWEST,
+            "the core that measures is {:.0} % busy at {:.0} calls/s already",
+            busy * 100.0,
+            peak * LOWEST
+        );
     }
-    if let Some(busy) = too_busy.first() {
+    if let Some(busy) = at_half {
         lab.notes.push(format!(
             "Open loop: at half the peak rate of {CONNECTIONS} connections ({:.0} calls/s) the core that \
              measures is {:.0} % busy, and the slowest calls would be about that. The rate is lowered \
@@ -78,10 +87,9 @@ fn rate(lab: &mut Lab, peak: f64) -> anyhow::Result<Rate> {
             MOST_BUSY * 100.0
         ));
     }
-    let words = if too_busy.is_empty() {
-        "half the peak rate".to_owned()
-    } else {
-        format!("{:.0} % of the peak rate", calls / peak * 100.0)
+    let words = match at_half {
+        None => "half the peak rate".to_owned(),
+        Some(_) => format!("{:.0} % of the peak rate", calls / peak * 100.0),
     };
     Ok(Rate { calls, words })
 }

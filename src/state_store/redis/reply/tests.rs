@@ -36,7 +36,6 @@ fn an_outage_says_whether_the_command_may_have_executed() {
             "Os { code: 104, kind: ConnectionReset, message: \"Connection reset by peer\" }",
             Verdict::Unanswered("connection reset by peer".to_owned()),
         ),
-        (ErrorKind::Timeout, "Request timed out.", Verdict::Unanswered("i/o timeout".to_owned())),
         (ErrorKind::Protocol, "Invalid frame.", Verdict::Unanswered("Invalid frame.".to_owned())),
         (ErrorKind::Auth, "NOAUTH no", Verdict::Error("NOAUTH no".to_owned())),
         (ErrorKind::Cluster, "MOVED 1 a:1", Verdict::Error("MOVED 1 a:1".to_owned())),
