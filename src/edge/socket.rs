@@ -67,6 +67,8 @@ struct HeadClock {
     phase: Phase,
     limit: Duration,
     deadline: Pin<Box<Sleep>>,
+    /// Whether the deadline is that of the head being read.
+    is_set: bool,
 }
 
 impl ClientSocket {
@@ -78,7 +80,7 @@ impl ClientSocket {
     /// Ends the connection with an error when a request's head takes longer than `limit` from its
     /// first byte on; `phase` says when a head has been read.
     pub fn with_head_limit(self, limit: Duration, phase: Phase) -> Self {
-        let clock = HeadClock { phase, limit, deadline: Box::pin(sleep(limit)) };
+        let clock = HeadClock { phase, limit, deadline: Box::pin(sleep(limit)), is_set: true };
         Self { clock: Some(clock), ..self }
     }
 
@@ -100,12 +102,19 @@ impl HeadClock {
     fn bytes_came(&mut self) {
         if self.phase.is(IDLE) {
             self.phase.0.store(READING_HEAD, Ordering::Relaxed);
-            self.deadline.as_mut().reset(Instant::now() + self.limit);
+            self.is_set = false;
         }
     }
 
     fn poll_out_of_time(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.phase.is(READING_HEAD) { self.deadline.as_mut().poll(cx) } else { Poll::Pending }
+        if !self.phase.is(READING_HEAD) {
+            return Poll::Pending;
+        }
+        // Most heads are there as a whole, and are not waited for.
+        if !std::mem::replace(&mut self.is_set, true) {
+            self.deadline.as_mut().reset(Instant::now() + self.limit);
+        }
+        self.deadline.as_mut().poll(cx)
     }
 }
 

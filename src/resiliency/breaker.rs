@@ -62,8 +62,11 @@ impl Breaker {
 
     /// Asks for an attempt.
     pub(crate) fn admit(&self) -> Result<Permit<'_>, Rejected> {
-        let generation = self.step(Circuit::admit)?;
-        Ok(Permit { breaker: self, generation, outcome: Outcome::Abandoned })
+        let (generation, since) = self.step(|circuit, now| {
+            let (admitted, transition) = circuit.admit(now);
+            (admitted.map(|generation| (generation, now)), transition)
+        })?;
+        Ok(Permit { breaker: self, generation, since, outcome: Outcome::Abandoned })
     }
 
     fn record(&self, generation: Generation, outcome: Outcome) {
@@ -101,10 +104,16 @@ impl Breaker {
 pub(crate) struct Permit<'a> {
     breaker: &'a Breaker,
     generation: Generation,
+    since: Instant,
     outcome: Outcome,
 }
 
 impl Permit<'_> {
+    /// When the attempt began.
+    pub(crate) fn since(&self) -> Instant {
+        self.since
+    }
+
     /// Tells how the attempt ended.
     pub(crate) fn finish(mut self, outcome: Outcome) {
         self.outcome = outcome;

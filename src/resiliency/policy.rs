@@ -5,7 +5,7 @@ use std::{pin::pin, sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    breaker::Breaker,
+    breaker::{Breaker, Permit},
     circuit::Rejected,
     fault::{Classify, Outcome, Retry},
     retry::{Retries, RetryPolicy},
@@ -224,7 +224,8 @@ impl Policy {
             Some(breaker) => Some(breaker.admit()?),
             None => None,
         };
-        let result = self.bounded(call, operation).await;
+        let limit = self.limit(call, permit.as_ref().map(Permit::since));
+        let result = bounded(limit, operation).await;
         if let Some(permit) = permit {
             permit.finish(result.as_ref().err().map_or(Outcome::Success, PolicyError::outcome));
         }
@@ -238,30 +239,30 @@ impl Policy {
         Retries::start(&self.operation, self.retry, &self.meters)
     }
 
-    async fn bounded<T, E>(
-        &self,
-        call: &Call,
-        operation: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, PolicyError<E>> {
-        // Without a limit no timer is set up.
-        let Some((end, whose)) = self.limit(call) else {
-            return operation.await.map_err(PolicyError::Operation);
-        };
-        match (timeout_at(end, operation).await, whose) {
-            (Ok(result), _) => result.map_err(PolicyError::Operation),
-            (Err(_), Whose::Policy) => Err(PolicyError::TimedOut),
-            (Err(_), Whose::Caller) => Err(PolicyError::DeadlineExceeded),
-        }
-    }
-
-    /// When an attempt that begins now has to end, and who wants that.
-    fn limit(&self, call: &Call) -> Option<(Instant, Whose)> {
-        let timeout = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    /// When an attempt has to end, and who wants that; it begins now unless it is known when it did.
+    fn limit(&self, call: &Call, since: Option<Instant>) -> Option<(Instant, Whose)> {
+        let end = |timeout| since.unwrap_or_else(Instant::now).checked_add(timeout);
+        let timeout = self.timeout.and_then(end);
         match (timeout, call.deadline) {
             (Some(timeout), Some(deadline)) if timeout < deadline => Some((timeout, Whose::Policy)),
             (_, Some(deadline)) => Some((deadline, Whose::Caller)),
             (Some(timeout), None) => Some((timeout, Whose::Policy)),
             (None, None) => None,
         }
+    }
+}
+
+async fn bounded<T, E>(
+    limit: Option<(Instant, Whose)>,
+    operation: impl Future<Output = Result<T, E>>,
+) -> Result<T, PolicyError<E>> {
+    // Without a limit no timer is set up.
+    let Some((end, whose)) = limit else {
+        return operation.await.map_err(PolicyError::Operation);
+    };
+    match (timeout_at(end, operation).await, whose) {
+        (Ok(result), _) => result.map_err(PolicyError::Operation),
+        (Err(_), Whose::Policy) => Err(PolicyError::TimedOut),
+        (Err(_), Whose::Caller) => Err(PolicyError::DeadlineExceeded),
     }
 }
