@@ -18,7 +18,7 @@ pub struct Args {
     #[arg(long, value_delimiter = ',', value_name = "SECTION")]
     pub only: Vec<String>,
     /// How many rounds each figure has, at least; a figure that straddles its target gets up to
-    /// three times as many.
+    /// six times as many.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     rounds: Option<u16>,
     /// The folder with outrigger, outrigger-floor and outrigger-load; this program's own by default.
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn rounds_replace_those_of_the_plan() {
         let plan = args(&["--rounds", "5"]).plan();
-        assert_eq!((plan.rounds, plan.most_rounds, plan.quick), (5, 15, false));
+        assert_eq!((plan.rounds, plan.most_rounds, plan.quick), (5, 30, false));
         assert!(args(&["--quick"]).plan().quick);
         assert!(Args::try_parse_from(["outrigger-bench", "--rounds", "0"]).is_err());
     }

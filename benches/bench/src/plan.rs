@@ -42,7 +42,7 @@ impl Plan {
         Self {
             quick: false,
             rounds,
-            most_rounds: rounds * 3,
+            most_rounds: rounds * 6,
             counted: 1.2,
             warm_up: 0.3,
             starts: 20,

@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn rounds_are_added_only_where_the_machine_decides() {
         let plan = Plan::full(None);
-        assert_eq!(Repeats::Rounds.of(&plan), (9, 27));
+        assert_eq!(Repeats::Rounds.of(&plan), (9, 54));
         assert_eq!(Repeats::Starts.of(&plan), (20, 60));
         assert_eq!(Repeats::Once.of(&plan), (1, 1));
         let quick = Plan::quick(None);
