@@ -73,7 +73,7 @@ impl KeyPrefix {
     }
 }
 
-/// Whether [`SEPARATOR`] is in a text. Looked for by its first byte, which keys do not have: a search
+/// Whether [`SEPARATOR`] is in a text. Looked for by its first byte, which few keys have: a search
 /// for any text takes longer to set up than a key is to read.
 fn has_separator(text: &str) -> bool {
     let (bytes, separator) = (text.as_bytes(), SEPARATOR.as_bytes());

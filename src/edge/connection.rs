@@ -23,7 +23,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
     server::graceful::GracefulConnection,
 };
-use tokio::{io::AsyncReadExt as _, sync::Notify};
+use tokio::{io::AsyncReadExt as _, sync::Notify, task::coop::unconstrained};
 
 use crate::edge::{
     admission::{Place, Surplus},
@@ -268,12 +268,13 @@ where
     C: GracefulConnection<Error = hyper::Error>,
 {
     let mut connection = pin!(connection);
-    let mut over = pin!(async {
+    // Unconstrained: once it was looked at it has to listen, however much the task has done before.
+    let mut over = pin!(unconstrained(async {
         tokio::select! {
             () = drain.begun() => {}
             () = stay.is_over() => {}
         }
-    });
+    }));
     let lasts = matches!(stay, Stay::Long);
     let mut listening: Option<Waker> = None;
     let ended = poll_fn(|cx| {
