@@ -2,6 +2,8 @@
 
 use std::{
     collections::BTreeMap,
+    io::{Read as _, Write as _},
+    net::TcpStream,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -30,9 +32,14 @@ impl Server {
 
     /// Starts a server with these arguments more.
     pub fn start_with(arguments: &[&str]) -> Self {
-        let mut server = Self::stopped(arguments);
-        server.run();
-        server
+        // Another process may take the port before the server does.
+        for _ in 0..5 {
+            let mut server = Self::stopped(arguments);
+            if server.try_run() {
+                return server;
+            }
+        }
+        panic!("redis-server found no free port five times in a row");
     }
 
     /// Has a port and a directory, but does not run.
@@ -44,6 +51,11 @@ impl Server {
 
     /// Starts the process, on the same port and data as before, and waits until it answers.
     pub fn run(&mut self) {
+        assert!(self.try_run(), "redis-server does not start on port {}", self.port);
+    }
+
+    /// The same; false if the process ended at once.
+    fn try_run(&mut self) -> bool {
         let mut command = Command::new("redis-server");
         if !self.arguments.iter().any(|argument| argument == "--tls-port") {
             command.args(["--port", &self.port.to_string()]);
@@ -52,12 +64,16 @@ impl Server {
         command.args(["--enable-debug-command", "yes"]);
         command.arg("--dir").arg(self.directory.path());
         command.args(&self.arguments).stdout(Stdio::null()).stderr(Stdio::null());
-        self.child = Some(command.spawn().unwrap());
+        let child = self.child.insert(command.spawn().unwrap());
         let give_up = Instant::now() + Duration::from_secs(10);
-        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+        while !answers(self.port, &self.arguments) {
+            if child.try_wait().unwrap().is_some() {
+                return false;
+            }
             assert!(Instant::now() < give_up, "redis-server does not start");
             std::thread::sleep(Duration::from_millis(5));
         }
+        true
     }
 
     /// Ends the process as a crash does.
@@ -95,6 +111,18 @@ impl Server {
         let id = self.child.as_ref().unwrap().id();
         kill(Pid::from_raw(id.try_into().unwrap()), signal).unwrap();
     }
+}
+
+/// Whether it is Redis that listens, and not somebody who tries whether the port is free: it answers
+/// a PING, with an error if it wants a password. With TLS it is enough that somebody listens.
+fn answers(port: u16, arguments: &[String]) -> bool {
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
+    if arguments.iter().any(|argument| argument == "--tls-port") {
+        return true;
+    }
+    stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    let asked = stream.write_all(b"PING\r\n");
+    asked.is_ok() && matches!(stream.read(&mut [0]), Ok(1))
 }
 
 impl Drop for Server {
