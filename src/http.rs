@@ -260,7 +260,7 @@ impl Edge {
 
     fn echoed(&self, request: &Request<Sent>) -> Result<Echoed, BaggageError> {
         if !self.surroundings.tracing || health::is_health_path(request.uri().path()) {
-            return Ok(Echoed { trace: None, baggage: None });
+            return Ok(Echoed::default());
         }
         let baggage = request.headers().get(BAGGAGE_HEADER).cloned();
         if let Some(header) = &baggage {

@@ -88,7 +88,7 @@ impl<S: StateStore> Writing<'_, S> {
                 let attempt = Box::pin(self.attempt(&pending, &mut answers));
                 self.policy.attempt(self.call, attempt).await
             };
-            let outages = self.settle(&pending, answers, outcome.is_err());
+            let outages = self.settle(&pending, answers);
             let Err(verdict) = outcome else { break };
             if let Err(last) = Box::pin(retries.pause_after(self.call, verdict)).await {
                 let refused = mem::take(&mut self.refused);
@@ -119,16 +119,14 @@ impl<S: StateStore> Writing<'_, S> {
         }
     }
 
-    /// Keeps what met an outage as pending and returns its errors; where an attempt failed without
-    /// answers all stays.
+    /// Keeps what met an outage as pending and returns its errors; without answers all stays.
     fn settle(
         &mut self,
         pending: &[Prepared],
         answers: Vec<Result<(), StoreError>>,
-        has_failed: bool,
     ) -> Vec<StoreError> {
         let (mut outages, mut open) = (Vec::new(), Vec::new());
-        if answers.is_empty() && has_failed {
+        if answers.is_empty() {
             open.extend(pending.iter().map(detached));
         }
         for (write, answer) in pending.iter().zip(answers) {

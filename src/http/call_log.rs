@@ -7,7 +7,7 @@ use http::{Method, Request, Response, header};
 use http_body::Body as _;
 use tokio::time::Instant;
 
-use crate::http::{health, path};
+use crate::http::{health, path, state::route::Route};
 
 /// Which calls are told about, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,20 +74,16 @@ impl Drop for Entry {
 
 /// What Dapr calls the route of a path.
 fn route_name(verb: &Method, path: &str) -> &'static str {
+    if let Some(route) = Route::of(verb, path) {
+        return route.dapr_name();
+    }
     let segments: Vec<&str> = path.split('/').skip(1).collect();
-    let writes = verb == Method::POST || verb == Method::PUT;
     match segments.as_slice() {
         ["v1.0", "healthz"] if verb == Method::GET => "Healthz",
         ["v1.0", "healthz", "outbound"] if verb == Method::GET => "HealthzOutbound",
         ["v1.0", "metadata"] if verb == Method::GET => "GetMetadata",
         ["v1.0", "metadata", _] if verb == Method::PUT => "SetMetadata",
         ["v1.0", "shutdown"] if verb == Method::POST => "Shutdown",
-        ["v1.0", "state", _] if writes => "SaveState",
-        ["v1.0", "state", _, "bulk"] if writes => "GetBulkState",
-        ["v1.0", "state", _, "transaction"] if writes => "ExecuteStateTransaction",
-        ["v1.0", "state", _, _] if verb == Method::GET => "GetState",
-        ["v1.0", "state", _, _] if verb == Method::DELETE => "DeleteState",
-        ["v1.0-alpha1", "state", _, "query"] if writes => "QueryStateAlpha1",
         // Everything else belongs to service invocation.
         _ => "InvokeService",
     }

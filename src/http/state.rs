@@ -89,7 +89,10 @@ impl StateRoutes {
         let mut headers = parts.headers;
         let target = parts.uri.into_parts().path_and_query;
         let target = target.unwrap_or_else(|| PathAndQuery::from_static("/"));
-        let etag = headers.get(header::IF_MATCH).map(|etag| lossy(etag.as_bytes()));
+        let etag = match route {
+            Route::Delete => headers.get(header::IF_MATCH).map(|etag| lossy(etag.as_bytes())),
+            _ => None,
+        };
         // What they said is not needed any more; their table becomes that of the answer.
         headers.clear();
         // Each of its own size.
@@ -229,9 +232,6 @@ impl StateEdge {
         let component = self.api.component(&Names::of(target.path())?.store)?;
         let keys = body.and_then(|body| decode::bulk_get(&body)).map_err(Failure::body)?;
         let keys = keys.into_iter().map(|key| component.key(key)).collect::<Result<Vec<_>, _>>()?;
-        if keys.is_empty() {
-            return Ok(answer::items(Vec::new()));
-        }
         Ok(answer::items(component.bulk_get(&Call::default(), keys).await?))
     }
 
@@ -239,9 +239,6 @@ impl StateEdge {
         let body = self.read(body).await;
         let component = self.api.component(&Names::of(target.path())?.store)?;
         let requests = body.and_then(|body| decode::transaction(&body)).map_err(Failure::body)?;
-        if requests.is_empty() {
-            return Ok(());
-        }
         let given = query_metadata(target);
         let operations = requests
             .iter()

@@ -18,11 +18,11 @@ use self::{
     replicas::Count,
     reply::{Scope, TIMED_OUT},
     settings::RedisSettings,
-    writes::Sent,
+    writes::{Sent, is_strong},
 };
 use super::{
-    Change, Concurrency, Condition, Consistency, Entry, Expected, Prepared, PreparedChange,
-    SharedWrites, StateStore, StoreError, StoredKey, Ttl, Write,
+    Change, Concurrency, Condition, Entry, Expected, Prepared, PreparedChange, SharedWrites,
+    StateStore, StoreError, StoredKey, Ttl, Write,
 };
 use crate::go_text;
 
@@ -120,29 +120,18 @@ impl RedisStore {
         replicas: Option<&Result<i64, String>>,
         deadline: Option<Instant>,
     ) -> impl Iterator<Item = (Sent<'a>, Option<Instant>)> {
-        let alike = writes.chunk_by(|one, other| is_strong(one) == is_strong(other));
-        let mut sent = 0;
-        alike.flat_map(move |alike| {
-            let way = match replicas.filter(|_| alike.iter().any(is_strong)) {
-                Some(Err(cause)) => Err(cause.clone()),
+        writes::pieces(writes).map(move |piece| {
+            let (lane, deadline) = match replicas.filter(|_| is_strong(&writes[piece.start])) {
+                Some(Err(cause)) => {
+                    let sent = Sent::never(&self.inner.main, &writes[piece], cause.clone());
+                    return (sent, None);
+                }
                 Some(Ok(1..)) => {
-                    Ok((&**self.strong_lane(), deadline.map(|deadline| deadline + Confirm::WAIT)))
+                    (&**self.strong_lane(), deadline.map(|deadline| deadline + Confirm::WAIT))
                 }
-                Some(Ok(_)) | None => Ok((&*self.inner.main, deadline)),
+                Some(Ok(_)) | None => (&*self.inner.main, deadline),
             };
-            let first = sent;
-            sent += alike.len();
-            writes::pieces(alike).map(move |piece| {
-                let piece = first + piece.start..first + piece.end;
-                match &way {
-                    Ok((lane, deadline)) => {
-                        (Sent::new(lane, writes, piece, Scope::Single), *deadline)
-                    }
-                    Err(cause) => {
-                        (Sent::never(&self.inner.main, &writes[piece], cause.clone()), None)
-                    }
-                }
-            })
+            (Sent::new(lane, writes, piece, Scope::Single), deadline)
         })
     }
 
@@ -269,11 +258,6 @@ fn expected_version(etag: Option<&str>, concurrency: Concurrency) -> Result<Expe
         0 => Ok(Expected::Any),
         version => Ok(Expected::Version(version)),
     }
-}
-
-/// As components-contrib state/redis: only sets wait for replicas.
-fn is_strong(write: &Prepared) -> bool {
-    write.consistency == Consistency::Strong && matches!(write.change, PreparedChange::Set { .. })
 }
 
 /// The future's output, or `None` when the deadline comes first.

@@ -53,6 +53,18 @@ impl Route {
         (sends && word == Some("query")).then_some(Self::Query)
     }
 
+    /// What Dapr calls it.
+    pub fn dapr_name(self) -> &'static str {
+        match self {
+            Self::Save => "SaveState",
+            Self::Get => "GetState",
+            Self::Delete => "DeleteState",
+            Self::BulkGet => "GetBulkState",
+            Self::Transact => "ExecuteStateTransaction",
+            Self::Query => "QueryStateAlpha1",
+        }
+    }
+
     /// The part of the API that it belongs to, and its path, by which rules of `spec.api` mean it.
     pub fn names(self) -> (&'static str, &'static str) {
         match self {

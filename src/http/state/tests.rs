@@ -79,11 +79,11 @@ fn bytes_that_are_no_text_become_replacement_characters_in_keys_too() {
 
 #[test]
 fn the_first_of_a_querys_metadata_counts() {
-    let path: PathAndQuery =
+    let target: PathAndQuery =
         "/?metadata.a=1&metadata.a=2&Metadata.b=3&metadata.c=4;d&metadata.=e&metadata.f+g=%2F"
             .parse()
             .unwrap();
-    let metadata = query_metadata(&path);
+    let metadata = query_metadata(&target);
     let pairs: Vec<_> =
         metadata.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
     assert_eq!(pairs, [("", "e"), ("a", "1"), ("f g", "/")]);

@@ -9,7 +9,7 @@ use super::{
     queue::{BATCH_BYTES, BATCH_ITEMS, Piece, Ticket, Unheard},
     reply::{Scope, TIMED_OUT, Verdict},
 };
-use crate::state_store::{Prepared, PreparedChange, SharedWrites, StoreError};
+use crate::state_store::{Consistency, Prepared, PreparedChange, SharedWrites, StoreError};
 
 /// Writes of one caller that belong together: they are sent in one piece or not at all.
 #[derive(Debug)]
@@ -96,14 +96,16 @@ impl<'s> Sent<'s> {
     }
 }
 
-/// Where the writes of one caller are cut so that each piece fits a batch.
+/// Where the writes of one caller are cut so that each piece fits a batch, and all of a piece wait for
+/// replicas or none does.
 pub(super) fn pieces(writes: &[Prepared]) -> impl Iterator<Item = Range<usize>> {
     let mut first = 0;
     std::iter::from_fn(move || {
         let (mut count, mut bytes) = (0, 0);
         for write in writes[first..].iter().take(BATCH_ITEMS) {
             bytes += size(write);
-            if count > 0 && bytes > BATCH_BYTES {
+            let is_alike = is_strong(write) == is_strong(&writes[first]);
+            if count > 0 && (bytes > BATCH_BYTES || !is_alike) {
                 break;
             }
             count += 1;
@@ -112,6 +114,11 @@ pub(super) fn pieces(writes: &[Prepared]) -> impl Iterator<Item = Range<usize>> 
         first = piece.end;
         (!piece.is_empty()).then_some(piece)
     })
+}
+
+/// As components-contrib state/redis: only sets wait for replicas.
+pub(super) fn is_strong(write: &Prepared) -> bool {
+    write.consistency == Consistency::Strong && matches!(write.change, PreparedChange::Set { .. })
 }
 
 /// About how many bytes of a batch a write takes.

@@ -77,21 +77,18 @@ fn rate(lab: &mut Lab, peak: f64) -> anyhow::Result<Rate> {
             peak * LOWEST
         );
     }
-    if let Some(busy) = at_half {
-        lab.notes.push(format!(
-            "Open loop: at half the peak rate of {CONNECTIONS} connections ({:.0} calls/s) the core that \
-             measures is {:.0} % busy, and the slowest calls would be about that. The rate is lowered \
-             until it is at most {:.0} % busy: {calls:.0} calls/s.",
-            peak / 2.0,
-            busy * 100.0,
-            MOST_BUSY * 100.0
-        ));
-    }
-    let words = match at_half {
-        None => "half the peak rate".to_owned(),
-        Some(_) => format!("{:.0} % of the peak rate", calls / peak * 100.0),
+    let Some(busy) = at_half else {
+        return Ok(Rate { calls, words: "half the peak rate".to_owned() });
     };
-    Ok(Rate { calls, words })
+    lab.notes.push(format!(
+        "Open loop: at half the peak rate of {CONNECTIONS} connections ({:.0} calls/s) the core that \
+         measures is {:.0} % busy, and the slowest calls would be about that. The rate is lowered \
+         until it is at most {:.0} % busy: {calls:.0} calls/s.",
+        peak / 2.0,
+        busy * 100.0,
+        MOST_BUSY * 100.0
+    ));
+    Ok(Rate { calls, words: format!("{:.0} % of the peak rate", calls / peak * 100.0) })
 }
 
 fn many_keys(lab: &Lab, load: Load) -> Load {
