@@ -11,6 +11,7 @@ pub mod limits;
 pub mod listener;
 pub mod socket;
 pub mod stream;
+pub mod timer;
 pub mod token;
 pub mod trace;
 pub mod unread;

@@ -15,7 +15,7 @@
 //! | 3 | [`edge`] | accepting, limits, token, draining |
 //! | 2 | [`api`] | what a request means |
 //! | 1 | [`state_store`], [`resiliency`] | siblings that know nothing of each other |
-//! | 0 | [`call`], [`go_text`], [`log`], [`metrics`], [`nearest`], [`version`], [`proto`] (for `grpc` alone) | leaves |
+//! | 0 | [`call`], [`go_text`], [`log`], [`metrics`], [`nearest`], [`version`], [`timers`], [`proto`] (for `grpc` alone) | leaves |
 //!
 //! # Invariants
 //!
@@ -26,7 +26,7 @@
 //!    by `api/key.rs`.
 //! 4. After `resources::load` nothing can fail because of a name or a format.
 //! 5. `tokio::time::Instant` everywhere; nobody reads a clock or a random source inside
-//!    `circuit.rs` and `backoff.rs`.
+//!    `circuit.rs` and `backoff.rs`. Rooms 1 to 4 set timers by [`timers`] alone.
 //! 6. `metrics` and `log` never change behaviour. No value and no secret is ever logged.
 //! 7. No lock is held across an await; whatever must be undone sits in a `Drop`, because tonic
 //!    drops a handler's future when its client hangs up.
@@ -50,4 +50,5 @@ pub mod resiliency;
 pub mod resources;
 pub mod sidecar;
 pub mod state_store;
+pub mod timers;
 pub mod version;

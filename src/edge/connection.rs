@@ -19,18 +19,19 @@ use hyper::{
     server::conn::{http1, http2},
     service::{Service, service_fn},
 };
-use hyper_util::{
-    rt::{TokioExecutor, TokioTimer},
-    server::graceful::GracefulConnection,
-};
+use hyper_util::{rt::TokioExecutor, server::graceful::GracefulConnection};
 use tokio::{io::AsyncReadExt as _, sync::Notify, task::coop::unconstrained};
 
-use crate::edge::{
-    admission::{Place, Surplus},
-    drain::{Drain, Held},
-    limits::head_limit,
-    socket::{ClientSocket, Phase},
-    stream::Stream,
+use crate::{
+    edge::{
+        admission::{Place, Surplus},
+        drain::{Drain, Held},
+        limits::head_limit,
+        socket::{ClientSocket, Phase},
+        stream::Stream,
+        timer::KeptTimer,
+    },
+    timers,
 };
 
 /// How many calls one HTTP/2 connection may carry at once unless told otherwise.
@@ -124,7 +125,7 @@ where
     // However the client behaves, others wait for this place.
     let most = 2 * Place::SURPLUS_TIME;
     let spoken = speak(stream, wire, service, &drain, Stay::UntilAnswered(&answered));
-    let _ = tokio::time::timeout(most, spoken).await;
+    let _ = timers::timeout(most, spoken).await;
 }
 
 /// When a connection ends by itself.
@@ -139,7 +140,7 @@ impl Stay<'_> {
         match self {
             Self::Long => std::future::pending().await,
             Self::UntilAnswered(answered) => {
-                let _ = tokio::time::timeout(Place::SURPLUS_TIME, answered.notified()).await;
+                let _ = timers::timeout(Place::SURPLUS_TIME, answered.notified()).await;
             }
         }
     }
@@ -253,7 +254,7 @@ fn http1_builder(head_bytes: usize) -> http1::Builder {
 fn http2_builder(head_bytes: u32, streams: u32) -> http2::Builder<TokioExecutor> {
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
-        .timer(TokioTimer::new())
+        .timer(KeptTimer)
         .max_concurrent_streams(streams)
         // A client that takes back many calls at once (a deadline they share) is no attacker.
         .max_pending_accept_reset_streams(streams as usize)
@@ -313,7 +314,7 @@ struct Greeting {
 /// shutdown began.
 async fn greet(mut stream: Stream, limit: Duration, drain: &Drain) -> Option<Greeting> {
     let greeted = tokio::select! {
-        greeted = tokio::time::timeout(limit, read_greeting(&mut stream)) => greeted,
+        greeted = timers::timeout(limit, read_greeting(&mut stream)) => greeted,
         () = drain.begun() => return None,
     };
     let (http2, head_start) = greeted.ok()?.ok()??;

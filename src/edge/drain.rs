@@ -13,6 +13,8 @@ use std::{
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::{Notify, watch};
 
+use crate::timers;
+
 /// How long a connection without calls may take to say goodbye. A client that does not answer
 /// (its process is stopped, its cable is out) delays the exit by no more than this.
 const FAREWELL: Duration = Duration::from_millis(200);
@@ -57,7 +59,7 @@ impl Drain {
             self.until_zero(&self.0.calls).await;
             // An answer counts as given when its body has ended, which is before its last bytes
             // are on the wire: connections get a moment to send them and close.
-            let _ = tokio::time::timeout(FAREWELL, self.until_zero(&self.0.connections)).await;
+            let _ = timers::timeout(FAREWELL, self.until_zero(&self.0.connections)).await;
             if self.calls_in_flight() == 0 {
                 return;
             }

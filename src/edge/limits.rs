@@ -6,9 +6,12 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use http::Request;
 use http_body::Body;
 use http_body_util::BodyExt as _;
-use tokio::time::{error::Elapsed, timeout};
+use tokio::time::error::Elapsed;
 
-use crate::edge::admission::{self, Refusal};
+use crate::{
+    edge::admission::{self, Refusal},
+    timers,
+};
 
 /// How much of an oversized body is read and thrown away, so that its sender gets to hear the
 /// answer: a connection that is closed while its peer still sends loses what was answered.
@@ -127,7 +130,7 @@ async fn before_silence<F: Future + Unpin>(mut piece: F) -> Result<F::Output, El
     });
     match early.await {
         Some(piece) => Ok(piece),
-        None => timeout(SILENCE, piece).await,
+        None => timers::timeout(SILENCE, piece).await,
     }
 }
 

@@ -19,11 +19,14 @@ use hyper::{body::Incoming, service::Service};
 use socket2::{Domain, Protocol, TcpKeepalive, Type};
 use unix::SocketFile;
 
-use crate::edge::{
-    admission::Admission,
-    connection::{self, Wire},
-    drain::Drain,
-    stream::Stream,
+use crate::{
+    edge::{
+        admission::Admission,
+        connection::{self, Wire},
+        drain::Drain,
+        stream::Stream,
+    },
+    timers,
 };
 
 /// How many connections may wait to be accepted.
@@ -253,7 +256,7 @@ async fn accept<S, B>(
             tracing::warn!(target: "dapr.runtime", "Accepting connections failed, trying again: {error}");
         }
         tokio::select! {
-            () = tokio::time::sleep(rest) => {}
+            () = timers::sleep(rest) => {}
             () = drain.begun() => return,
         }
         rest = (rest * 2).min(LONGEST_REST);

@@ -18,9 +18,9 @@ use std::{
 use bytes::Bytes;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep};
 
-use crate::edge::stream::Stream;
+use crate::{edge::stream::Stream, timers};
 
 /// What an HTTP/1.1 connection is doing, shared between its socket and its service.
 #[derive(Clone, Debug, Default)]
@@ -80,7 +80,8 @@ impl ClientSocket {
     /// Ends the connection with an error when a request's head takes longer than `limit` from its
     /// first byte on; `phase` says when a head has been read.
     pub fn with_head_limit(self, limit: Duration, phase: Phase) -> Self {
-        let clock = HeadClock { phase, limit, deadline: Box::pin(sleep(limit)), is_set: true };
+        let clock =
+            HeadClock { phase, limit, deadline: Box::pin(timers::sleep(limit)), is_set: true };
         Self { clock: Some(clock), ..self }
     }
 

@@ -14,6 +14,8 @@ use http::{Request, Version};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 
+use crate::timers;
+
 /// How much is read and thrown away, and for how long.
 pub const MOST: usize = 256 << 10;
 /// The same of a call that was refused for want of room: its client is to hear when to come back,
@@ -62,7 +64,7 @@ impl<B: Body<Data = Bytes> + Unpin> Unread<B> {
         if self.0.size_hint().lower() > most as u64 {
             return false;
         }
-        tokio::time::timeout(PATIENCE, ends_soon(self.0, most)).await.unwrap_or(false)
+        timers::timeout(PATIENCE, ends_soon(self.0, most)).await.unwrap_or(false)
     }
 }
 

@@ -11,10 +11,10 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 use http_body::{Body, Frame, SizeHint};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep};
 use tonic::Status;
 
-use crate::go_text;
+use crate::{go_text, timers};
 
 const HEADER: HeaderName = HeaderName::from_static("grpc-timeout");
 
@@ -108,7 +108,7 @@ where
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         let Some(Deadline(deadline)) = this.deadline else { return Poll::Pending };
-        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        let timer = this.timer.get_or_insert_with(|| Box::pin(timers::sleep_until(deadline)));
         ready!(timer.as_mut().poll(cx));
         let status = Status::deadline_exceeded("context deadline exceeded");
         Poll::Ready(Some(Err(status.into())))

@@ -2,7 +2,7 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::{
     breaker::{Breaker, Permit},
@@ -10,7 +10,7 @@ use super::{
     fault::{Classify, Outcome, Retry},
     retry::{Retries, RetryPolicy},
 };
-use crate::{call::Call, metrics::resiliency::PolicyMeters};
+use crate::{call::Call, metrics::resiliency::PolicyMeters, timers};
 
 #[cfg(test)]
 mod tests;
@@ -260,7 +260,7 @@ async fn bounded<T, E>(
     let Some((end, whose)) = limit else {
         return operation.await.map_err(PolicyError::Operation);
     };
-    match (timeout_at(end, operation).await, whose) {
+    match (timers::timeout_at(end, operation).await, whose) {
         (Ok(result), _) => result.map_err(PolicyError::Operation),
         (Err(_), Whose::Policy) => Err(PolicyError::TimedOut),
         (Err(_), Whose::Caller) => Err(PolicyError::DeadlineExceeded),

@@ -10,7 +10,7 @@ use super::{
     fault::{Classify, Retry},
     policy::PolicyError,
 };
-use crate::{call::Call, go_text, metrics::resiliency::PolicyMeters};
+use crate::{call::Call, go_text, metrics::resiliency::PolicyMeters, timers};
 
 /// How failed attempts are to be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +98,7 @@ impl<'a> Retries<'a> {
                 go_text::duration(pause),
             );
         }
-        tokio::time::sleep(pause).await;
+        timers::sleep(pause).await;
         Ok(())
     }
 

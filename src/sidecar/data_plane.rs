@@ -1,6 +1,6 @@
 //! One data-plane thread: a runtime, its own connections to the stores, both edges.
 
-use std::{convert::Infallible, io, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{convert::Infallible, io, sync::Arc, thread::JoinHandle};
 
 use ::http::{Request, Response};
 use http_body::Body;
@@ -24,6 +24,7 @@ use crate::{
     http::{self, Unrouted, call_log::CallLog, cors::Cors, state::StateRoutes},
     metrics::Registry,
     sidecar::{announce::RUNTIME, meters::Meters, stores::Stores},
+    timers::Keeper,
 };
 
 /// What every thread is given.
@@ -98,12 +99,16 @@ impl DataPlane {
     /// Starts a thread that accepts from these ports; resolves once it does.
     pub async fn start(number: usize, listeners: Listeners, parts: Parts) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let timers = Keeper::start(format!("timers-{number}"))?;
         let (stop, mut stopped) = watch::channel(false);
         let (started, has_started) = oneshot::channel();
         let thread =
             std::thread::Builder::new().name(format!("data-plane-{number}")).spawn(move || {
+                // In this order, so that the runtime is dropped first, whatever happens.
+                let timers = timers;
+                let runtime = runtime;
+                timers.keep_for_this_thread();
                 runtime.block_on(async {
-                    tokio::spawn(tick());
                     serve(listeners, &parts);
                     let _ = started.send(());
                     // A dropped sender stops the thread as well.
@@ -233,16 +238,6 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     serve_within(listener, wire, service, parts.drain.clone(), parts.admission.clone());
-}
-
-/// Keeps the next wake of this thread's timers near. tokio wakes its own thread with a system call
-/// for a timer that is due before the next one so far, and a call's timers (its deadline at the store,
-/// its policy's timeout) are due seconds from now: with a tick before that they cost none.
-async fn tick() {
-    const TICK: Duration = Duration::from_millis(500);
-    loop {
-        tokio::time::sleep(TICK).await;
-    }
 }
 
 fn serve_within<S, B>(

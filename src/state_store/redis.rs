@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use self::{
     connection::{Connection, Lane, Task},
@@ -24,7 +24,7 @@ use super::{
     Change, Concurrency, Condition, Entry, Expected, Prepared, PreparedChange, SharedWrites,
     StateStore, StoreError, StoredKey, Ttl, Write,
 };
-use crate::go_text;
+use crate::{go_text, timers};
 
 pub mod answers;
 mod config;
@@ -263,7 +263,7 @@ fn expected_version(etag: Option<&str>, concurrency: Concurrency) -> Result<Expe
 /// The future's output, or `None` when the deadline comes first.
 async fn within<T>(deadline: Option<Instant>, future: impl Future<Output = T>) -> Option<T> {
     match deadline {
-        Some(deadline) => timeout_at(deadline, future).await.ok(),
+        Some(deadline) => timers::timeout_at(deadline, future).await.ok(),
         None => Some(future.await),
     }
 }

@@ -9,7 +9,7 @@ use std::{fs, path::Path};
 
 use rules::{
     crates_named_in_their_rooms, expects_name_an_invariant, file_is_short_enough, imports_go_down,
-    no_mod_rs, no_standard_instant, no_unwrap, stored_keys_are_made_by_api,
+    no_mod_rs, no_standard_instant, no_unwrap, stored_keys_are_made_by_api, timers_are_kept,
 };
 use source::Source;
 
@@ -148,6 +148,20 @@ fn the_clock_is_tokios() {
     assert_reported(no_standard_instant, "src/log.rs", grouped, "Instant");
     let tokio = "use std::time::Duration;\nuse tokio::time::Instant;";
     assert_accepted(no_standard_instant, "src/log.rs", tokio);
+}
+
+#[test]
+fn threads_that_serve_calls_leave_their_timers_to_another() {
+    assert_kept(timers_are_kept);
+    let check = |text| assert_reported(timers_are_kept, "src/edge/limits.rs", text, "is tokio's");
+    check("fn f() { tokio::time::sleep(rest).await }");
+    check("use tokio::time::{Instant, timeout_at};");
+    check("use tokio::{\n    sync::Notify,\n    time::{Instant, sleep_until},\n};");
+    let kept = "use tokio::time::Instant;\nfn f() { timers::sleep(rest).await }";
+    assert_accepted(timers_are_kept, "src/edge/limits.rs", kept);
+    let tested = "#[cfg(test)]\nmod tests {\n    use tokio::time::timeout;\n}\n";
+    assert_accepted(timers_are_kept, "src/edge/limits.rs", tested);
+    assert_accepted(timers_are_kept, "src/sidecar.rs", "use tokio::time::timeout;");
 }
 
 #[test]

@@ -29,4 +29,5 @@ mod python_sdk; // the published Python SDK, its blocking and its asynchronous c
 mod recovery; // Redis down at start, wrong password, TLS, flushed scripts, stalls, replicas, metadata
 mod run; // the sidecar and its app in one command
 mod shared_redis; // the hashes that daprd and we share
+mod sleep; // the thread that serves calls has no timers
 mod story; // the outage story: stopped, killed, frozen

@@ -9,7 +9,7 @@ use fred::{clients::Client, error::Error, interfaces::ClientLike, types::Value};
 use tokio::{
     sync::{Notify, watch},
     task::JoinHandle,
-    time::{Instant, sleep, sleep_until, timeout},
+    time::Instant,
 };
 
 use super::{
@@ -24,7 +24,7 @@ use super::{
     watchdog::Pulse,
     writes::Writes,
 };
-use crate::metrics::store::StoreMeters;
+use crate::{metrics::store::StoreMeters, timers};
 
 /// How long a suspected connection has to answer.
 const GRACE: Duration = Duration::from_millis(800);
@@ -222,10 +222,10 @@ impl Lane {
             }
             let asked = async {
                 self.wanted.notified().await;
-                sleep_until(tried + MIN_GAP).await;
+                timers::sleep_until(tried + MIN_GAP).await;
             };
             tokio::select! {
-                () = sleep(pauses.next()) => {}
+                () = timers::sleep(pauses.next()) => {}
                 () = asked => {}
             }
         }
@@ -265,10 +265,10 @@ impl Lane {
         const DRAIN: Duration = Duration::from_millis(250);
         let settled = Instant::now() + SETTLED;
         connection.retired.notified().await;
-        sleep_until(settled).await;
+        timers::sleep_until(settled).await;
         self.replace();
         // What is still on the wire then is lost with the connection.
-        let _ = timeout(DRAIN, self.pulse.drained()).await;
+        let _ = timers::timeout(DRAIN, self.pulse.drained()).await;
     }
 }
 
@@ -285,7 +285,7 @@ async fn connect(settings: &RedisSettings) -> Result<(Client, Task<Result<(), Er
             _ => Ok(()),
         }
     };
-    match timeout(config::connect_budget(settings), hello).await {
+    match timers::timeout(config::connect_budget(settings), hello).await {
         Ok(Ok(())) => Ok((client, life)),
         Ok(Err(error)) => Err(reply::connect_cause(&address, &error)),
         Err(_) => Err(format!("dial tcp {address}: i/o timeout")),

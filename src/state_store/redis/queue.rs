@@ -9,12 +9,10 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::{
-    sync::oneshot,
-    time::{Instant, timeout_at},
-};
+use tokio::{sync::oneshot, time::Instant};
 
 use super::watchdog::Pulse;
+use crate::timers;
 
 #[cfg(test)]
 mod tests;
@@ -197,7 +195,7 @@ impl<P: Piece> Ticket<'_, P> {
     /// Waits for the answers until `deadline`.
     pub(super) async fn answer(mut self, deadline: Option<Instant>) -> Result<P::Answers, Unheard> {
         let heard = match deadline {
-            Some(deadline) => timeout_at(deadline, &mut self.heard).await,
+            Some(deadline) => timers::timeout_at(deadline, &mut self.heard).await,
             None => Ok((&mut self.heard).await),
         };
         match heard {

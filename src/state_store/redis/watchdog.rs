@@ -14,10 +14,9 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    sync::Notify,
-    time::{Instant, sleep, sleep_until},
-};
+use tokio::{sync::Notify, time::Instant};
+
+use crate::timers;
 
 /// How long a connection may say nothing before it is asked for a sign of life.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -99,7 +98,7 @@ impl Pulse {
     pub(super) async fn drained(&self) {
         const LOOK: Duration = Duration::from_millis(5);
         while self.on_wire.load(Ordering::Relaxed) > 0 {
-            sleep(LOOK).await;
+            timers::sleep(LOOK).await;
         }
     }
 
@@ -121,7 +120,7 @@ impl Pulse {
             tokio::select! {
                 never = asked => match never {},
                 () = self.calmed.notified() => continue,
-                () = sleep_until(suspicion.since + grace) => {}
+                () = timers::sleep_until(suspicion.since + grace) => {}
             }
             if self.beats().suspicion == Some(suspicion) {
                 return;
@@ -140,7 +139,7 @@ impl Pulse {
         };
         tokio::select! {
             () = self.suspected.notified() => {}
-            () = sleep(SILENCE) => {
+            () = timers::sleep(SILENCE) => {
                 if self.beats().count == before {
                     self.suspect();
                 }
@@ -190,7 +189,7 @@ impl Drop for OnWire<'_> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::timeout;
+    use tokio::time::{sleep, timeout};
 
     use super::*;
 
