@@ -30,6 +30,7 @@ pub mod answers;
 mod config;
 mod connection;
 pub mod health;
+mod lone;
 mod pump;
 mod queue;
 mod reads;
@@ -162,6 +163,9 @@ impl StateStore for RedisStore {
 
     async fn get(&self, key: &StoredKey) -> Result<Option<Entry>, StoreError> {
         let deadline = self.read_deadline();
+        if let Some(read) = reads::read_alone(&self.inner.main, key, deadline) {
+            return read.await;
+        }
         let mut reads = reads::read(&self.inner.main, slice::from_ref(key), deadline).await;
         reads.pop().expect("invariant: one key has one answer")
     }

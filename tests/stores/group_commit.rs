@@ -8,7 +8,7 @@ mod counts;
 mod faults;
 mod leaving;
 mod programs;
-mod proxy;
+pub mod proxy;
 mod rules;
 
 use std::future::Future;

@@ -8,6 +8,7 @@ mod bulk_reads;
 mod contract;
 mod group_commit;
 mod layout;
+mod lone;
 mod model;
 mod outage;
 #[path = "../integration/harness/ports.rs"]

@@ -15,6 +15,7 @@ use tokio::{
 use super::{
     config,
     health::Reporter,
+    lone::Lone,
     pump::{Confirm, pump},
     queue::{Queue, Ticket},
     reads::Keys,
@@ -42,6 +43,7 @@ pub(super) struct Lane {
     pub(super) pulse: Pulse,
     door: watch::Sender<Door>,
     wanted: Notify,
+    pub(super) lone: Lone,
     pub(super) meters: Arc<StoreMeters>,
 }
 
@@ -96,6 +98,7 @@ impl Lane {
             pulse: Pulse::default(),
             door: watch::Sender::new(Door::Opening),
             wanted: Notify::new(),
+            lone: Lone::default(),
             meters,
         });
         let watched = Arc::downgrade(&lane);
@@ -124,6 +127,17 @@ impl Lane {
     /// Whether what waits may be handed to the connection: it answers and is not being replaced.
     pub(super) fn may_send(&self) -> bool {
         !self.pulse.is_suspected() && !matches!(&*self.door.borrow(), Door::Opening)
+    }
+
+    /// The connection, if nothing is on the wire and something may be.
+    pub(super) fn idle_connection(&self) -> Option<Arc<Connection>> {
+        if self.pulse.is_busy() || self.pulse.is_suspected() {
+            return None;
+        }
+        match &*self.door.borrow() {
+            Door::Open(connection) => Some(connection.clone()),
+            Door::Opening | Door::Shut(_) => None,
+        }
     }
 
     /// How much waits to be sent.

@@ -73,6 +73,7 @@ pub(super) async fn pump(lane: &Lane, client: &Client, confirm: &Confirm) -> Inf
             && lane.may_send()
             && let Some(batch) = lane.reads.take_batch()
         {
+            lane.lone.note(batch.len() == 1 && reads.len() == 0 && !lane.pulse.is_busy());
             reads.push(reads::serve(lane, client, batch));
         }
         tokio::select! {

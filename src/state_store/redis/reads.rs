@@ -4,7 +4,7 @@
 //! read by one script call, which costs Redis little more and us far less per key than as many
 //! commands.
 
-use std::{collections::VecDeque, mem, pin::pin};
+use std::{collections::VecDeque, mem, pin::pin, sync::Arc};
 
 use fred::{
     clients::Client,
@@ -21,6 +21,7 @@ use tokio::time::Instant;
 
 use super::{
     connection::Lane,
+    lone::LoneRead,
     pump,
     queue::{BATCH_ITEMS, Batch, Parcel, Piece, Unheard},
     reply::{self, Read, TIMED_OUT},
@@ -46,6 +47,21 @@ impl Piece for Keys {
     fn not_sent(&self, cause: &str) -> Vec<Read> {
         vec![Err(StoreError::Unreachable(cause.to_owned().into())); self.0.len()]
     }
+}
+
+/// Reads a key past the lane's queue, if calls come one at a time and nothing is on the wire.
+pub(super) fn read_alone<'l>(
+    lane: &'l Arc<Lane>,
+    key: &StoredKey,
+    deadline: Option<Instant>,
+) -> Option<LoneRead<'l>> {
+    if !lane.lone.is_likely() {
+        return None;
+    }
+    let connection = lane.idle_connection()?;
+    let (own, key) = (lane.clone(), key.clone());
+    let read = async move { Reads { lane: &own, client: &connection.client }.one(&key).await };
+    lane.lone.begin(read, deadline)
 }
 
 /// Reads the keys through the lane's queue; one answer per key, in their order.
@@ -150,10 +166,13 @@ impl Reads<'_> {
 
     async fn one(&self, key: &StoredKey) -> Read {
         let hash = || async {
-            // Not fred's own HGETALL, which would put the fields into a hash map.
+            // Not fred's own HGETALL, which would put the fields into a hash map; and raw, because
+            // fred would look whether each field is text.
             let command = CustomCommand::new_static("HGETALL", ClusterHash::FirstKey, false);
-            let command =
-                pin!(self.client.custom(command, vec![Value::Bytes(key.bytes().clone())]));
+            let arguments = vec![Value::Bytes(key.bytes().clone())];
+            let command = pin!(async {
+                self.client.custom_raw(command, arguments).await.and_then(reply::unless_refused)
+            });
             self.watched(1, command).await.map(reply::entry)
         };
         let plain = || async {
@@ -168,15 +187,21 @@ impl Reads<'_> {
         if found.as_ref().is_err_and(reply::is_wrong_type) {
             found = Box::pin(hash()).await;
         }
-        found.unwrap_or_else(|error| Err(reply::read_error(&error)))
+        found.unwrap_or_else(|error| {
+            Err(if reply::is_without_cause(&error) {
+                StoreError::Lost(self.lane.cause().into())
+            } else {
+                reply::read_error(&error)
+            })
+        })
     }
 
     /// Watches one command over so many keys on the wire. Give it pinned: fred's futures are large.
-    async fn watched(
+    async fn watched<T>(
         &self,
         keys: usize,
-        command: impl Future<Output = Result<Value, Error>> + Unpin,
-    ) -> Result<Value, Error> {
+        command: impl Future<Output = Result<T, Error>> + Unpin,
+    ) -> Result<T, Error> {
         let on_wire = self.lane.pulse.hand_over();
         self.lane.meters.read(keys);
         let reply = command.await;

@@ -2,8 +2,10 @@
 
 use fred::{
     error::{Error, ErrorKind},
-    types::Value,
+    types::{Resp3Frame, Value},
 };
+
+use bytes::Bytes;
 
 use super::answers::{self, Meaning};
 use crate::state_store::{Entry, Outage, Prepared, PreparedChange, StoreError};
@@ -13,6 +15,9 @@ mod tests;
 
 /// The text of an attempt whose time was over.
 pub(super) const TIMED_OUT: &str = "i/o timeout";
+
+/// What fred says to those whose connection's task ended.
+const TASK_GONE: &str = "channel closed";
 
 /// What stands before the cause when a name could not be looked up.
 const LOOKUP: &str = "lookup: ";
@@ -80,7 +85,7 @@ pub(super) fn verdict_of(error: &Error) -> Verdict {
         _ if text.starts_with("Failed to route") || text.starts_with("Client is not") => {
             Verdict::NotSent("the connection was closed".to_owned())
         }
-        ErrorKind::Unknown if text == "channel closed" => Verdict::Unanswered("EOF".to_owned()),
+        ErrorKind::Unknown if text == TASK_GONE => Verdict::Unanswered("EOF".to_owned()),
         _ => Verdict::Unanswered(text.to_owned()),
     }
 }
@@ -148,8 +153,8 @@ pub(super) fn reads(value: Value, keys: usize) -> Result<Vec<Read>, StoreError> 
 }
 
 /// The entry in what HGETALL gave; no fields mean that there is no key.
-pub(super) fn entry(value: Value) -> Read {
-    let Value::Array(fields) = value else {
+pub(super) fn entry(reply: Resp3Frame) -> Read {
+    let Resp3Frame::Array { data: fields, .. } = reply else {
         return Err(StoreError::Refused("HGETALL gave no list".to_owned()));
     };
     if fields.is_empty() {
@@ -158,15 +163,34 @@ pub(super) fn entry(value: Value) -> Read {
     let (mut data, mut version) = (None, None);
     let mut fields = fields.into_iter();
     while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
-        match name.as_bytes() {
+        match text_of(name).as_deref() {
             Some(b"data") => data = Some(value),
             Some(b"version") => version = Some(value),
             _ => {}
         }
     }
-    match (data, version) {
-        (Some(data), Some(version)) => Ok(Some(versioned(data, version))),
-        _ => Err(missing_field()),
+    let (Some(data), Some(version)) = (data, version) else { return Err(missing_field()) };
+    Ok(Some(Entry {
+        data: text_of(data).unwrap_or_default(),
+        etag: text_of(version).and_then(|version| String::from_utf8(version.into()).ok()),
+        expires_at: None,
+    }))
+}
+
+fn text_of(reply: Resp3Frame) -> Option<Bytes> {
+    match reply {
+        Resp3Frame::BlobString { data, .. } | Resp3Frame::SimpleString { data, .. } => Some(data),
+        _ => None,
+    }
+}
+
+/// A reply as it came, unless the server refused the command: fred tells only what it understands.
+pub(super) fn unless_refused(reply: Resp3Frame) -> Result<Resp3Frame, Error> {
+    match reply {
+        Resp3Frame::SimpleError { data, .. } => {
+            Err(Error::new(ErrorKind::Unknown, data.to_string()))
+        }
+        reply => Ok(reply),
     }
 }
 
@@ -213,6 +237,11 @@ pub(super) fn wants_new_connection(text: &str) -> bool {
     answers::find(text).is_some_and(|answer| answer.ask_another)
 }
 
+/// Whether fred only says that its task is gone; the lane knows why.
+pub(super) fn is_without_cause(error: &Error) -> bool {
+    *error.kind() == ErrorKind::Unknown && error.details() == TASK_GONE
+}
+
 /// Why a connection could not be made or ended, in the words of daprd's users.
 pub(super) fn connect_cause(address: &str, error: &Error) -> String {
     match error.kind() {
@@ -237,7 +266,7 @@ pub(super) fn lost_cause(error: &Error) -> String {
     match error.kind() {
         ErrorKind::Timeout => TIMED_OUT.to_owned(),
         ErrorKind::IO | ErrorKind::Tls => cause_of(error),
-        _ if error.details() == "channel closed" => "EOF".to_owned(),
+        _ if error.details() == TASK_GONE => "EOF".to_owned(),
         _ => error.details().to_owned(),
     }
 }

@@ -94,6 +94,11 @@ impl Pulse {
         OnWire { pulse: self, settled: false }
     }
 
+    /// Whether something is on the wire.
+    pub(super) fn is_busy(&self) -> bool {
+        self.on_wire.load(Ordering::Relaxed) > 0
+    }
+
     /// Waits until nothing is on the wire.
     pub(super) async fn drained(&self) {
         const LOOK: Duration = Duration::from_millis(5);
