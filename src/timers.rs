@@ -4,11 +4,11 @@
 //! a timer and takes it back each time; and it wakes itself with a system call when a new timer is due
 //! before all others. A thread that serves calls always has some (when the call has to be answered,
 //! when to ask a client whether it lives), and most are taken back. So another thread keeps them,
-//! that looks up only when one is due, and hardly ever finds one.
+//! which has to wake only when one is due, and twice a second besides.
 //!
 //! On a thread without a [`Keeper`] these are the timers of its runtime, whose clock a test can stop.
 
-use std::{cell::OnceCell, future::Future, io, thread::JoinHandle, time::Duration};
+use std::{cell::OnceCell, future::Future, io, sync::mpsc, thread::JoinHandle, time::Duration};
 
 use tokio::{
     runtime::{Builder, Handle},
@@ -32,10 +32,17 @@ pub struct Keeper {
 impl Keeper {
     /// Starts a thread of this name.
     pub fn start(name: String) -> io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_time().build()?;
-        let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
+        let (made, is_made) = mpsc::channel();
         let thread = std::thread::Builder::new().name(name).spawn(move || {
+            let runtime = match Builder::new_current_thread().enable_time().build() {
+                Ok(runtime) => runtime,
+                Err(error) => {
+                    let _ = made.send(Err(error));
+                    return;
+                }
+            };
+            let _ = made.send(Ok(runtime.handle().clone()));
             runtime.block_on(async {
                 tokio::select! {
                     // A dropped sender ends it as well.
@@ -44,6 +51,8 @@ impl Keeper {
                 }
             });
         })?;
+        let ended = |_| io::Error::other("a thread for timers ended at its start");
+        let handle = is_made.recv().map_err(ended)??;
         Ok(Self { handle, stop: Some(stop), thread: Some(thread) })
     }
 

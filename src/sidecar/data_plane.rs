@@ -5,7 +5,10 @@ use std::{convert::Infallible, io, sync::Arc, thread::JoinHandle};
 use ::http::{Request, Response};
 use http_body::Body;
 use hyper::{body::Incoming, service::Service};
-use tokio::sync::{oneshot, watch};
+use tokio::{
+    runtime::Builder,
+    sync::{oneshot, watch},
+};
 
 use crate::{
     api::{
@@ -98,29 +101,44 @@ pub struct DataPlane {
 impl DataPlane {
     /// Starts a thread that accepts from these ports; resolves once it does.
     pub async fn start(number: usize, listeners: Listeners, parts: Parts) -> io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let timers = Keeper::start(format!("timers-{number}"))?;
-        let (stop, mut stopped) = watch::channel(false);
+        let (stop, stopped) = watch::channel(false);
         let (started, has_started) = oneshot::channel();
-        let thread =
-            std::thread::Builder::new().name(format!("data-plane-{number}")).spawn(move || {
-                // In this order, so that the runtime is dropped first, whatever happens.
-                let timers = timers;
-                let runtime = runtime;
-                timers.keep_for_this_thread();
-                runtime.block_on(async {
-                    serve(listeners, &parts);
-                    let _ = started.send(());
-                    // A dropped sender stops the thread as well.
-                    let _ = stopped.wait_for(|stopped| *stopped).await;
-                });
-            })?;
+        let thread = std::thread::Builder::new()
+            .name(format!("data-plane-{number}"))
+            .spawn(move || run(number, listeners, &parts, stopped, started))?;
         let plane = Self { stop, thread: Some(thread) };
         has_started
             .await
-            .map_err(|_| io::Error::other("a data-plane thread ended at its start"))?;
+            .map_err(|_| io::Error::other("a data-plane thread ended at its start"))??;
         Ok(plane)
     }
+}
+
+/// Serves on this thread until it is stopped.
+fn run(
+    number: usize,
+    listeners: Listeners,
+    parts: &Parts,
+    mut stopped: watch::Receiver<bool>,
+    started: oneshot::Sender<io::Result<()>>,
+) {
+    let made = Keeper::start(format!("timers-{number}"))
+        .and_then(|timers| Ok((timers, Builder::new_current_thread().enable_all().build()?)));
+    // The runtime is dropped before what keeps its timers, whatever happens.
+    let (timers, runtime) = match made {
+        Ok(made) => made,
+        Err(error) => {
+            let _ = started.send(Err(error));
+            return;
+        }
+    };
+    timers.keep_for_this_thread();
+    runtime.block_on(async {
+        serve(listeners, parts);
+        let _ = started.send(Ok(()));
+        // A dropped sender stops the thread as well.
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    });
 }
 
 impl Drop for DataPlane {

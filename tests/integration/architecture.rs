@@ -157,6 +157,8 @@ fn threads_that_serve_calls_leave_their_timers_to_another() {
     check("fn f() { tokio::time::sleep(rest).await }");
     check("use tokio::time::{Instant, timeout_at};");
     check("use tokio::{\n    sync::Notify,\n    time::{Instant, sleep_until},\n};");
+    check("use tokio::time;\nfn f() { time::sleep(rest).await }");
+    check("fn f() { builder.timer(TokioTimer::new()); }");
     let kept = "use tokio::time::Instant;\nfn f() { timers::sleep(rest).await }";
     assert_accepted(timers_are_kept, "src/edge/limits.rs", kept);
     let tested = "#[cfg(test)]\nmod tests {\n    use tokio::time::timeout;\n}\n";

@@ -43,8 +43,8 @@ fn it_sleeps_until_it_is_woken() {
         client.save(&key("k"), n.to_string()).expect("it is saved");
         client.get(&key("k")).expect("it is read");
     }
-    // Its connections stay open meanwhile, to Redis as well.
-    let slept = (0..1000).any(|_| {
+    // All connections stay open meanwhile. The timer of a call, if it set one, would last longer.
+    let slept = (0..200).any(|_| {
         thread::sleep(Duration::from_millis(5));
         timeout(&thread) == Some(-1)
     });

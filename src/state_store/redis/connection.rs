@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use fred::{clients::Client, error::Error, interfaces::ClientLike, types::Value};
 use tokio::{
     sync::{Notify, watch},
-    task::JoinHandle,
+    task::{AbortHandle, JoinHandle},
     time::Instant,
 };
 
@@ -26,6 +26,9 @@ use super::{
     writes::Writes,
 };
 use crate::{metrics::store::StoreMeters, timers};
+
+#[cfg(test)]
+mod tests;
 
 /// How long a suspected connection has to answer.
 const GRACE: Duration = Duration::from_millis(800);
@@ -62,7 +65,20 @@ enum Door {
 pub(super) struct Connection {
     pub(super) client: Client,
     pub(super) replicas: Replicas,
+    /// fred's task, without which its client takes commands all the same, and answers none.
+    life: AbortHandle,
     retired: Notify,
+}
+
+impl Connection {
+    fn new(client: Client, life: AbortHandle) -> Self {
+        Self { client, replicas: Replicas::default(), life, retired: Notify::new() }
+    }
+
+    /// Whether it ended, though perhaps its lane did not hear of it yet.
+    pub(super) fn is_over(&self) -> bool {
+        self.life.is_finished()
+    }
 }
 
 /// A task that ends when its handle is dropped.
@@ -135,8 +151,8 @@ impl Lane {
             return None;
         }
         match &*self.door.borrow() {
-            Door::Open(connection) => Some(connection.clone()),
-            Door::Opening | Door::Shut(_) => None,
+            Door::Open(connection) if !connection.is_over() => Some(connection.clone()),
+            Door::Open(_) | Door::Opening | Door::Shut(_) => None,
         }
     }
 
@@ -253,18 +269,14 @@ impl Lane {
         mut life: Task<Result<(), Error>>,
         confirm: &Confirm,
     ) -> End {
-        let connection = Arc::new(Connection {
-            client: client.clone(),
-            replicas: Replicas::default(),
-            retired: Notify::new(),
-        });
+        let connection = Arc::new(Connection::new(client, life.0.abort_handle()));
         self.open(connection.clone());
         // A task of its own, and so woken for nothing that only its connection is about.
-        let (lane, handed, confirmed) = (self.clone(), client.clone(), confirm.clone());
+        let (lane, handed, confirmed) = (self.clone(), connection.clone(), confirm.clone());
         let pumping = async move { pump(&lane, &handed, &confirmed).await };
         let mut pumping = Task::new(tokio::spawn(pumping));
         let pulse = &self.pulse;
-        let probe = || async { answers(client.ping::<Value>(None).await) };
+        let probe = || async { answers(connection.client.ping::<Value>(None).await) };
         tokio::select! {
             biased;
             Err(panicked) = &mut pumping.0 => End::Broken(lost_cause(Err(panicked))),

@@ -29,23 +29,23 @@ const STREAK: u32 = 16;
 pub(super) struct Lone {
     streak: AtomicU32,
     /// `None` while a read has it.
-    room: Mutex<Option<Room>>,
+    kept: Mutex<Option<Kept>>,
 }
 
 /// What a read needs, kept for the next one: fred's futures are large.
 #[derive(Debug)]
-struct Room {
+struct Kept {
     read: ReusableBoxFuture<'static, Read>,
     alarm: Option<Pin<Box<Sleep>>>,
 }
 
 impl Default for Lone {
     fn default() -> Self {
-        Self { streak: AtomicU32::new(0), room: Mutex::new(Some(Room::default())) }
+        Self { streak: AtomicU32::new(0), kept: Mutex::new(Some(Kept::default())) }
     }
 }
 
-impl Default for Room {
+impl Default for Kept {
     fn default() -> Self {
         Self { read: ReusableBoxFuture::new(pending()), alarm: None }
     }
@@ -70,21 +70,21 @@ impl Lone {
         read: impl Future<Output = Read> + Send + 'static,
         deadline: Option<Instant>,
     ) -> Option<LoneRead<'_>> {
-        let mut room = self.room().take()?;
-        room.read.set(read);
-        Some(LoneRead { lone: self, room: Some(room), deadline })
+        let mut kept = self.kept().take()?;
+        kept.read.set(read);
+        Some(LoneRead { lone: self, kept: Some(kept), deadline })
     }
 
     fn streak(&self) -> u32 {
         self.streak.load(Ordering::Relaxed)
     }
 
-    fn room(&self) -> MutexGuard<'_, Option<Room>> {
-        self.room.lock().unwrap_or_else(PoisonError::into_inner)
+    fn kept(&self) -> MutexGuard<'_, Option<Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Room {
+impl Kept {
     /// Ready when it is too late. The alarm of an earlier read, which goes off before, is not set anew
     /// until it does: most reads end long before.
     fn poll_late(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
@@ -107,7 +107,7 @@ impl Room {
 pub(super) struct LoneRead<'l> {
     lone: &'l Lone,
     /// There until the read has ended.
-    room: Option<Room>,
+    kept: Option<Kept>,
     deadline: Option<Instant>,
 }
 
@@ -116,21 +116,21 @@ impl Future for LoneRead<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Read> {
         let this = &mut *self;
-        let room = this.room.as_mut().expect("invariant: not polled after its end");
-        if let Poll::Ready(read) = room.read.poll(cx) {
-            *this.lone.room() = this.room.take();
+        let kept = this.kept.as_mut().expect("invariant: not polled after its end");
+        if let Poll::Ready(read) = kept.read.poll(cx) {
+            *this.lone.kept() = this.kept.take();
             return Poll::Ready(read);
         }
         let Some(deadline) = this.deadline else { return Poll::Pending };
-        ready!(room.poll_late(deadline, cx));
+        ready!(kept.poll_late(deadline, cx));
         Poll::Ready(Err(StoreError::Lost(TIMED_OUT.to_owned().into())))
     }
 }
 
 impl Drop for LoneRead<'_> {
     fn drop(&mut self) {
-        if self.room.take().is_some() {
-            *self.lone.room() = Some(Room::default());
+        if self.kept.take().is_some() {
+            *self.lone.kept() = Some(Kept::default());
         }
     }
 }

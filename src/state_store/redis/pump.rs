@@ -3,7 +3,7 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use super::{
-    connection::Lane,
+    connection::{Connection, Lane},
     queue::Batch,
     reads,
     replicas::Count,
@@ -55,7 +55,8 @@ impl Confirm {
 
 /// Serves the lane's queues; never ends by itself. Dropped, it answers nobody any more: who is on
 /// the wire then hears that the connection is lost.
-pub(super) async fn pump(lane: &Lane, client: &Client, confirm: &Confirm) -> Infallible {
+pub(super) async fn pump(lane: &Lane, connection: &Connection, confirm: &Confirm) -> Infallible {
+    let client = &connection.client;
     let mut writes = Slots::new(Order::Arrival);
     let mut reads = Slots::new(Order::Completion);
     // A batch whose script the server did not know. While it is sent again, nothing later is sent
@@ -74,7 +75,7 @@ pub(super) async fn pump(lane: &Lane, client: &Client, confirm: &Confirm) -> Inf
             && let Some(batch) = lane.reads.take_batch()
         {
             lane.lone.note(batch.len() == 1 && reads.len() == 0 && !lane.pulse.is_busy());
-            reads.push(reads::serve(lane, client, batch));
+            reads.push(reads::serve(lane, connection, batch));
         }
         tokio::select! {
             biased;

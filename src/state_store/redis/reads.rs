@@ -7,8 +7,7 @@
 use std::{collections::VecDeque, mem, pin::pin, sync::Arc};
 
 use fred::{
-    clients::Client,
-    error::Error,
+    error::{Error, ErrorKind},
     interfaces::{ClientLike, KeysInterface, LuaInterface},
     types::{ClusterHash, CustomCommand, Key, Value},
 };
@@ -20,7 +19,7 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::{
-    connection::Lane,
+    connection::{Connection, Lane},
     lone::LoneRead,
     pump,
     queue::{BATCH_ITEMS, Batch, Parcel, Piece, Unheard},
@@ -60,7 +59,7 @@ pub(super) fn read_alone<'l>(
     }
     let connection = lane.idle_connection()?;
     let (own, key) = (lane.clone(), key.clone());
-    let read = async move { Reads { lane: &own, client: &connection.client }.one(&key).await };
+    let read = async move { Reads { lane: &own, connection: &connection }.one(&key).await };
     lane.lone.begin(read, deadline)
 }
 
@@ -102,8 +101,8 @@ async fn read_piece(lane: &Lane, keys: &[StoredKey], deadline: Option<Instant>) 
 }
 
 /// Reads a batch, and tells everybody what was found as soon as it was.
-pub(super) async fn serve(lane: &Lane, client: &Client, batch: Batch<Keys>) {
-    let reads = Reads { lane, client };
+pub(super) async fn serve(lane: &Lane, connection: &Connection, batch: Batch<Keys>) {
+    let reads = Reads { lane, connection };
     let mut parcels = VecDeque::from(batch.0);
     // Of the first parcel, if not all its keys were read yet.
     let mut found = Vec::new();
@@ -135,7 +134,7 @@ fn leave_out_those_who_left(parcels: &mut VecDeque<Parcel<Keys>>, found: &mut Ve
 /// Reads on one connection.
 struct Reads<'c> {
     lane: &'c Lane,
-    client: &'c Client,
+    connection: &'c Connection,
 }
 
 impl Reads<'_> {
@@ -155,10 +154,10 @@ impl Reads<'_> {
     async fn call(&self, keys: &[&StoredKey]) -> Result<Value, Error> {
         let names = || keys.iter().map(|key| Key::from(key.bytes().clone())).collect::<Vec<_>>();
         let count = keys.len();
-        let command = pin!(self.client.evalsha(READ.sha, names(), ()));
+        let command = pin!(self.connection.client.evalsha(READ.sha, names(), ()));
         let reply = self.watched(count, command).await;
         if reply.as_ref().is_err_and(reply::is_unknown_script) {
-            let command = Box::pin(self.client.eval(READ.text, names(), ()));
+            let command = Box::pin(self.connection.client.eval(READ.text, names(), ()));
             return self.watched(count, command).await;
         }
         reply
@@ -171,12 +170,16 @@ impl Reads<'_> {
             let command = CustomCommand::new_static("HGETALL", ClusterHash::FirstKey, false);
             let arguments = vec![Value::Bytes(key.bytes().clone())];
             let command = pin!(async {
-                self.client.custom_raw(command, arguments).await.and_then(reply::unless_refused)
+                self.connection
+                    .client
+                    .custom_raw(command, arguments)
+                    .await
+                    .and_then(reply::unless_refused)
             });
             self.watched(1, command).await.map(reply::entry)
         };
         let plain = || async {
-            let command = pin!(self.client.get(key.bytes().clone()));
+            let command = pin!(self.connection.client.get(key.bytes().clone()));
             self.watched(1, command).await.map(|value| Ok(reply::plain_entry(value)))
         };
         let mut found = hash().await;
@@ -202,6 +205,9 @@ impl Reads<'_> {
         keys: usize,
         command: impl Future<Output = Result<T, Error>> + Unpin,
     ) -> Result<T, Error> {
+        if self.connection.is_over() {
+            return Err(Error::new(ErrorKind::Canceled, "the connection is over"));
+        }
         let on_wire = self.lane.pulse.hand_over();
         self.lane.meters.read(keys);
         let reply = command.await;

@@ -150,10 +150,13 @@ pub fn timers_are_kept(file: &Source) -> Vec<String> {
         return Vec::new();
     }
     let set = SETTERS.iter().flat_map(|setter| {
-        let places = named_of_time(file, "tokio", setter).filter(|at| !file.is_test(*at));
-        places.map(move |at| format!("{}:{}: {setter} is tokio's", file.name, file.line(at)))
+        let by_path = file.words(setter).filter(|at| file.code[..*at].ends_with("time::"));
+        named_of_time(file, "tokio", setter).chain(by_path).map(move |at| (at, *setter))
     });
-    set.collect()
+    let hypers = file.words("TokioTimer").map(|at| (at, "TokioTimer"));
+    let hypers = hypers.filter(|_| file.name != "src/edge/timer.rs");
+    let set = set.chain(hypers).filter(|(at, _)| !file.is_test(*at));
+    set.map(|(at, word)| format!("{}:{}: {word} is tokio's", file.name, file.line(at))).collect()
 }
 
 /// Where a word of the module `time` of a crate is imported, or named by its path.

@@ -22,6 +22,9 @@ pub enum Mode {
     HoldReplies,
     /// The next reply does not pass: the connection is cut instead. Once; then everything passes.
     CutReply,
+    /// The next reply is this one, and the connection is closed behind it. Once; then everything
+    /// passes.
+    SayAndClose(&'static str),
     /// The next command does not pass: the connection is cut instead. Once; then everything passes.
     CutCommand,
 }
@@ -100,6 +103,18 @@ async fn pass(
         }
         if cut == Mode::CutReply {
             let _ = mode.subscribe().wait_for(|mode| *mode != Mode::HoldReplies).await;
+        }
+        let mut said = None;
+        mode.send_if_modified(|mode| match *mode {
+            Mode::SayAndClose(text) if cut == Mode::CutReply => {
+                said = Some(text);
+                *mode = Mode::Pass;
+                true
+            }
+            _ => false,
+        });
+        if let Some(text) = said {
+            return to.write_all(text.as_bytes()).await;
         }
         let cuts = |mode: &mut Mode| *mode == cut && std::mem::replace(mode, Mode::Pass) == cut;
         if mode.send_if_modified(cuts) {
