@@ -164,22 +164,19 @@ impl Reads<'_> {
     }
 
     async fn one(&self, key: &StoredKey) -> Read {
+        let client = &self.connection.client;
         let hash = || async {
             // Not fred's own HGETALL, which would put the fields into a hash map; and raw, because
             // fred would look whether each field is text.
             let command = CustomCommand::new_static("HGETALL", ClusterHash::FirstKey, false);
             let arguments = vec![Value::Bytes(key.bytes().clone())];
             let command = pin!(async {
-                self.connection
-                    .client
-                    .custom_raw(command, arguments)
-                    .await
-                    .and_then(reply::unless_refused)
+                client.custom_raw(command, arguments).await.and_then(reply::unless_refused)
             });
             self.watched(1, command).await.map(reply::entry)
         };
         let plain = || async {
-            let command = pin!(self.connection.client.get(key.bytes().clone()));
+            let command = pin!(client.get(key.bytes().clone()));
             self.watched(1, command).await.map(|value| Ok(reply::plain_entry(value)))
         };
         let mut found = hash().await;

@@ -1,11 +1,10 @@
 //! What Redis and fred say, and what it means.
 
+use bytes::Bytes;
 use fred::{
     error::{Error, ErrorKind},
     types::{Resp3Frame, Value},
 };
-
-use bytes::Bytes;
 
 use super::answers::{self, Meaning};
 use crate::state_store::{Entry, Outage, Prepared, PreparedChange, StoreError};
@@ -85,7 +84,7 @@ pub(super) fn verdict_of(error: &Error) -> Verdict {
         _ if text.starts_with("Failed to route") || text.starts_with("Client is not") => {
             Verdict::NotSent("the connection was closed".to_owned())
         }
-        ErrorKind::Unknown if text == TASK_GONE => Verdict::Unanswered("EOF".to_owned()),
+        _ if is_without_cause(error) => Verdict::Unanswered("EOF".to_owned()),
         _ => Verdict::Unanswered(text.to_owned()),
     }
 }
@@ -146,7 +145,7 @@ pub(super) fn reads(value: Value, keys: usize) -> Result<Vec<Read>, StoreError> 
             (Value::Null, Value::Integer(0)) => Err(missing_field()),
             (data, Value::Integer(1)) => Ok(plain_entry(data)),
             (text, Value::Integer(2)) => Err(refusal(text.into_string().unwrap_or_default())),
-            (data, version) => Ok(Some(versioned(data, version))),
+            (data, version) => Ok(Some(versioned(data.into_bytes(), version.into_string()))),
         });
     }
     Ok(reads)
@@ -170,11 +169,8 @@ pub(super) fn entry(reply: Resp3Frame) -> Read {
         }
     }
     let (Some(data), Some(version)) = (data, version) else { return Err(missing_field()) };
-    Ok(Some(Entry {
-        data: text_of(data).unwrap_or_default(),
-        etag: text_of(version).and_then(|version| String::from_utf8(version.into()).ok()),
-        expires_at: None,
-    }))
+    let version = text_of(version).and_then(|version| String::from_utf8(version.into()).ok());
+    Ok(Some(versioned(text_of(data), version)))
 }
 
 fn text_of(reply: Resp3Frame) -> Option<Bytes> {
@@ -194,9 +190,8 @@ pub(super) fn unless_refused(reply: Resp3Frame) -> Result<Resp3Frame, Error> {
     }
 }
 
-fn versioned(data: Value, version: Value) -> Entry {
-    let data = data.into_bytes().unwrap_or_default();
-    Entry { data, etag: version.into_string(), expires_at: None }
+fn versioned(data: Option<Bytes>, version: Option<String>) -> Entry {
+    Entry { data: data.unwrap_or_default(), etag: version, expires_at: None }
 }
 
 fn missing_field() -> StoreError {

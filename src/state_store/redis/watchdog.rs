@@ -102,7 +102,7 @@ impl Pulse {
     /// Waits until nothing is on the wire.
     pub(super) async fn drained(&self) {
         const LOOK: Duration = Duration::from_millis(5);
-        while self.on_wire.load(Ordering::Relaxed) > 0 {
+        while self.is_busy() {
             timers::sleep(LOOK).await;
         }
     }

@@ -29,6 +29,17 @@ pub enum Mode {
     CutCommand,
 }
 
+impl Mode {
+    /// What is said instead of what came before the connection is closed; `cut` is the mode that cuts
+    /// in this direction.
+    fn instead(self, cut: Self) -> Option<&'static str> {
+        match self {
+            Self::SayAndClose(text) if cut == Self::CutReply => Some(text),
+            mode => (mode == cut).then_some(""),
+        }
+    }
+}
+
 /// Listens as long as it lives; has to be made inside a runtime.
 pub struct Proxy {
     /// Where it listens.
@@ -104,21 +115,16 @@ async fn pass(
         if cut == Mode::CutReply {
             let _ = mode.subscribe().wait_for(|mode| *mode != Mode::HoldReplies).await;
         }
-        let mut said = None;
-        mode.send_if_modified(|mode| match *mode {
-            Mode::SayAndClose(text) if cut == Mode::CutReply => {
-                said = Some(text);
+        let mut instead = None;
+        mode.send_if_modified(|mode| {
+            instead = mode.instead(cut);
+            if instead.is_some() {
                 *mode = Mode::Pass;
-                true
             }
-            _ => false,
+            instead.is_some()
         });
-        if let Some(text) = said {
+        if let Some(text) = instead {
             return to.write_all(text.as_bytes()).await;
-        }
-        let cuts = |mode: &mut Mode| *mode == cut && std::mem::replace(mode, Mode::Pass) == cut;
-        if mode.send_if_modified(cuts) {
-            return Ok(());
         }
         if !delay.is_zero() {
             sleep(delay).await;
