@@ -27,6 +27,7 @@ use super::{
 use crate::{go_text, timers};
 
 pub mod answers;
+mod calls;
 mod config;
 mod connection;
 pub mod health;
@@ -176,6 +177,9 @@ impl StateStore for RedisStore {
 
     async fn write(&self, writes: &SharedWrites) -> Vec<Result<(), StoreError>> {
         let deadline = self.write_deadline();
+        if let Some(write) = writes::write_alone(&self.inner.main, writes, deadline) {
+            return vec![write.await];
+        }
         let replicas = if writes.iter().any(is_strong) {
             Some(Box::pin(self.replicas(deadline)).await)
         } else {

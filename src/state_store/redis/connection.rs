@@ -20,7 +20,7 @@ use super::{
     queue::{Queue, Ticket},
     reads::Keys,
     replicas::Replicas,
-    reply,
+    reply::{self, Read, Verdict},
     settings::RedisSettings,
     watchdog::Pulse,
     writes::Writes,
@@ -46,7 +46,8 @@ pub(super) struct Lane {
     pub(super) pulse: Pulse,
     door: watch::Sender<Door>,
     wanted: Notify,
-    pub(super) lone: Lone,
+    pub(super) lone_reads: Lone<Read>,
+    pub(super) lone_writes: Lone<Verdict>,
     pub(super) meters: Arc<StoreMeters>,
 }
 
@@ -114,7 +115,8 @@ impl Lane {
             pulse: Pulse::default(),
             door: watch::Sender::new(Door::Opening),
             wanted: Notify::new(),
-            lone: Lone::default(),
+            lone_reads: Lone::default(),
+            lone_writes: Lone::default(),
             meters,
         });
         let watched = Arc::downgrade(&lane);

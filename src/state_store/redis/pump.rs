@@ -2,22 +2,17 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
+use fred::clients::Client;
+
 use super::{
+    calls::{self, Form, Replies},
     connection::{Connection, Lane},
     queue::Batch,
     reads,
     replicas::Count,
-    reply::{self, Verdict},
-    scripts::{self, WRITE},
+    reply,
     slots::{Order, Slots},
-    watchdog::OnWire,
     writes::Writes,
-};
-use fred::{
-    clients::Client,
-    error::Error,
-    interfaces::{LuaInterface, ServerInterface},
-    types::Value,
 };
 
 /// How many batches may be on the wire at once: what comes later can still be taken back.
@@ -68,13 +63,14 @@ pub(super) async fn pump(lane: &Lane, connection: &Connection, confirm: &Confirm
             && lane.may_send()
             && let Some(batch) = lane.writes.take_batch()
         {
+            lane.lone_writes.note(batch.len() == 1 && writes.len() == 0 && !lane.pulse.is_busy());
             writes.push(send(lane, client, confirm, batch, Form::Name));
         }
         while reads.len() < BATCHES
             && lane.may_send()
             && let Some(batch) = lane.reads.take_batch()
         {
-            lane.lone.note(batch.len() == 1 && reads.len() == 0 && !lane.pulse.is_busy());
+            lane.lone_reads.note(batch.len() == 1 && reads.len() == 0 && !lane.pulse.is_busy());
             reads.push(reads::serve(lane, connection, batch));
         }
         tokio::select! {
@@ -100,19 +96,6 @@ pub(super) async fn pump(lane: &Lane, connection: &Connection, confirm: &Confirm
     }
 }
 
-/// How the script is named in a call.
-#[derive(Clone, Copy)]
-enum Form {
-    Name,
-    Text,
-}
-
-/// What came back for one batch.
-struct Replies {
-    script: Result<Value, Error>,
-    confirmed: Result<(), Verdict>,
-}
-
 async fn send(
     lane: &Lane,
     client: &Client,
@@ -120,78 +103,8 @@ async fn send(
     batch: Batch<Writes>,
     form: Form,
 ) -> (Batch<Writes>, Replies) {
-    let replies = call(lane, client, confirm, &batch, form).await;
+    let replies = calls::batch(lane, client, confirm, &batch, form).await;
     (batch, replies)
-}
-
-async fn call(
-    lane: &Lane,
-    client: &Client,
-    confirm: &Confirm,
-    batch: &Batch<Writes>,
-    form: Form,
-) -> Replies {
-    lane.meters.write(batch.len());
-    match confirm {
-        Confirm::Never => {
-            let (keys, arguments) = scripts::arguments(batch);
-            let on_wire = lane.pulse.hand_over();
-            let script = match form {
-                Form::Name => client.evalsha(WRITE.sha, keys, arguments).await,
-                // What happens rarely is boxed: fred's futures are large, and moved with the batch's.
-                Form::Text => Box::pin(client.eval(WRITE.text, keys, arguments)).await,
-            };
-            settle(on_wire, &script);
-            Replies { script, confirmed: Ok(()) }
-        }
-        Confirm::Replicas(count) => {
-            Box::pin(call_and_confirm(lane, client, count.get(), batch, form)).await
-        }
-    }
-}
-
-async fn call_and_confirm(
-    lane: &Lane,
-    client: &Client,
-    replicas: i64,
-    batch: &Batch<Writes>,
-    form: Form,
-) -> Replies {
-    let (keys, arguments) = scripts::arguments(batch);
-    let on_wire = lane.pulse.hand_over();
-    let script = async {
-        match form {
-            Form::Name => client.evalsha(WRITE.sha, keys, arguments).await,
-            Form::Text => client.eval(WRITE.text, keys, arguments).await,
-        }
-    };
-    let millis = i64::try_from(Confirm::WAIT.as_millis()).unwrap_or(i64::MAX);
-    let wait = client.wait::<Value>(replicas, millis);
-    // Both are handed over at once, in this order.
-    let (script, waited) = futures_util::future::join(script, wait).await;
-    settle(on_wire, &waited);
-    let confirmed = waited.map(|_| ()).map_err(|error| unconfirmed(replicas, &error));
-    Replies { script, confirmed }
-}
-
-/// Tells the watchdog how a command on the wire ended.
-pub(super) fn settle<T>(on_wire: OnWire<'_>, reply: &Result<T, Error>) {
-    match reply {
-        Ok(_) => on_wire.answered(),
-        Err(error) if reply::is_server_text(error.details()) => on_wire.answered(),
-        Err(_) => on_wire.failed(),
-    }
-}
-
-fn unconfirmed(replicas: i64, error: &Error) -> Verdict {
-    let inner = match reply::verdict_of(error) {
-        Verdict::Error(text) | Verdict::NotSent(text) | Verdict::Unanswered(text) => text,
-        Verdict::Done | Verdict::Conflict | Verdict::Document | Verdict::Unconfirmed(_) => {
-            error.details().to_owned()
-        }
-    };
-    let text = "replicas to acknowledge write, err:";
-    Verdict::Unconfirmed(format!("redis waiting for {replicas} {text} {inner}"))
 }
 
 /// Tells everybody of the batch how it ended.
@@ -200,23 +113,5 @@ fn finish(lane: &Lane, batch: Batch<Writes>, replies: Replies) {
     for parcel in batch.0 {
         // A caller who is gone needs no answer.
         let _ = parcel.answer.send(verdicts.by_ref().take(parcel.piece.writes().len()).collect());
-    }
-}
-
-impl Replies {
-    fn verdicts(self, lane: &Lane, count: usize) -> Vec<Verdict> {
-        let mut verdicts = match self.script {
-            Ok(value) => reply::verdicts(value, count),
-            Err(error) => vec![reply::verdict_of(&error); count],
-        };
-        for verdict in &mut verdicts {
-            if let Verdict::Error(text) = verdict {
-                lane.heard(text);
-            }
-            if let (Verdict::Done, Err(unconfirmed)) = (&*verdict, &self.confirmed) {
-                *verdict = unconfirmed.clone();
-            }
-        }
-        verdicts
     }
 }

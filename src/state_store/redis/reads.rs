@@ -12,7 +12,7 @@ use fred::{
     types::{ClusterHash, CustomCommand, Key, Value},
 };
 use futures_util::{
-    future::join_all,
+    future::{FutureExt as _, join_all},
     stream::{FuturesOrdered, StreamExt},
 };
 use smallvec::SmallVec;
@@ -20,8 +20,6 @@ use tokio::time::Instant;
 
 use super::{
     connection::{Connection, Lane},
-    lone::LoneRead,
-    pump,
     queue::{BATCH_ITEMS, Batch, Parcel, Piece, Unheard},
     reply::{self, Read, TIMED_OUT},
     scripts::READ,
@@ -53,14 +51,16 @@ pub(super) fn read_alone<'l>(
     lane: &'l Arc<Lane>,
     key: &StoredKey,
     deadline: Option<Instant>,
-) -> Option<LoneRead<'l>> {
-    if !lane.lone.is_likely() {
+) -> Option<impl Future<Output = Read> + use<'l>> {
+    if !lane.lone_reads.is_likely() {
         return None;
     }
     let connection = lane.idle_connection()?;
     let (own, key) = (lane.clone(), key.clone());
     let read = async move { Reads { lane: &own, connection: &connection }.one(&key).await };
-    lane.lone.begin(read, deadline)
+    let read = lane.lone_reads.begin(read, deadline)?;
+    let late = |_| Err(StoreError::Lost(TIMED_OUT.to_owned().into()));
+    Some(read.map(move |read| read.unwrap_or_else(late)))
 }
 
 /// Reads the keys through the lane's queue; one answer per key, in their order.
@@ -208,7 +208,7 @@ impl Reads<'_> {
         let on_wire = self.lane.pulse.hand_over();
         self.lane.meters.read(keys);
         let reply = command.await;
-        pump::settle(on_wire, &reply);
+        on_wire.settle(&reply);
         if let Err(error) = &reply {
             self.lane.heard(error.details());
         }

@@ -11,7 +11,7 @@ use std::{
 use fred::{clients::Client, error::Error, interfaces::ClientLike, types::InfoKind};
 use tokio::{sync::OnceCell, time::Instant};
 
-use super::{pump, watchdog::Pulse};
+use super::watchdog::Pulse;
 
 /// How old a count may be before it is asked for again.
 const FRESH: Duration = Duration::from_secs(5);
@@ -49,7 +49,7 @@ impl Replicas {
         let first = || async {
             let on_wire = pulse.hand_over();
             let number = ask(client).await;
-            pump::settle(on_wire, &number);
+            on_wire.settle(&number);
             count.set(number?);
             Ok::<_, Error>(Mutex::new(Instant::now()))
         };

@@ -106,10 +106,12 @@ fn refusal(text: String) -> StoreError {
     if will_pass(&text) { StoreError::Unavailable(text.into()) } else { StoreError::Refused(text) }
 }
 
-/// The answers of the write script, one per write.
+/// The answers of the write script, one per write; it gives one for all that are done.
 pub(super) fn verdicts(value: Value, count: usize) -> Vec<Verdict> {
-    let Value::Array(answers) = value else {
-        return vec![Verdict::Unanswered("the script gave no list".to_owned()); count];
+    let answers = match value {
+        Value::Integer(1) => return vec![Verdict::Done; count],
+        Value::Array(answers) => answers,
+        _ => return vec![Verdict::Unanswered("the script gave no list".to_owned()); count],
     };
     let mut verdicts: Vec<_> = answers.into_iter().map(verdict).collect();
     verdicts.resize(count, Verdict::Unanswered("the script gave no answer".to_owned()));

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use fred::types::{Key, Value};
 
-use super::{queue::Batch, reply::Scope, writes::Writes};
+use super::reply::Scope;
 use crate::state_store::{Concurrency, Expected, Prepared, PreparedChange, Ttl};
 
 /// A script; what it takes and answers stands in its head.
@@ -17,19 +17,19 @@ pub(super) struct Script {
 
 /// Carries out a batch of writes.
 pub(super) const WRITE: Script =
-    Script { text: include_str!("write.lua"), sha: "96e898787504c574a21c7864ddc88245874aa16c" };
+    Script { text: include_str!("write.lua"), sha: "4cca87a3d41d7e5d710ccf812bc02aa834f6ceea" };
 
 /// Reads several keys.
 pub(super) const READ: Script =
     Script { text: include_str!("read.lua"), sha: "dfb6c2f92431a36daad11fbd19ef16aad720c514" };
 
-/// The keys and arguments of one call of [`WRITE`].
-pub(super) fn arguments(batch: &Batch<Writes>) -> (Vec<Key>, Vec<Value>) {
-    let mut keys = Vec::with_capacity(batch.len());
-    let mut arguments = Vec::with_capacity(batch.len() * 2);
-    let writes = batch
-        .pieces()
-        .flat_map(|piece: &Writes| piece.writes().iter().map(|write| (write, piece.scope())));
+/// The keys and arguments of one call of [`WRITE`] for so many writes.
+pub(super) fn arguments<'w>(
+    count: usize,
+    writes: impl Iterator<Item = (&'w Prepared, Scope)>,
+) -> (Vec<Key>, Vec<Value>) {
+    let mut keys = Vec::with_capacity(count);
+    let mut arguments = Vec::with_capacity(count * 2);
     for (write, scope) in writes {
         keys.push(Key::from(write.key.bytes().clone()));
         match &write.change {

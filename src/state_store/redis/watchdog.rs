@@ -14,8 +14,10 @@ use std::{
     time::Duration,
 };
 
+use fred::error::Error;
 use tokio::{sync::Notify, time::Instant};
 
+use super::reply;
 use crate::timers;
 
 /// How long a connection may say nothing before it is asked for a sign of life.
@@ -171,14 +173,23 @@ pub(super) struct OnWire<'p> {
 }
 
 impl OnWire<'_> {
+    /// It ended like this.
+    pub(super) fn settle<T>(self, reply: &Result<T, Error>) {
+        match reply {
+            Ok(_) => self.answered(),
+            Err(error) if reply::is_server_text(error.details()) => self.answered(),
+            Err(_) => self.failed(),
+        }
+    }
+
     /// The server answered.
-    pub(super) fn answered(mut self) {
+    fn answered(mut self) {
         self.settled = true;
         self.pulse.beat();
     }
 
     /// The connection said that it is gone: no news about whether it answers.
-    pub(super) fn failed(mut self) {
+    fn failed(mut self) {
         self.settled = true;
     }
 }

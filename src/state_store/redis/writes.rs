@@ -1,12 +1,14 @@
 //! Writes on their way: what one caller puts in a lane's queue, and what that caller hears.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
+use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use super::{
+    calls,
     connection::Lane,
-    queue::{BATCH_BYTES, BATCH_ITEMS, Piece, Ticket, Unheard},
+    queue::{BATCH_BYTES, BATCH_ITEMS, Batch, Piece, Ticket, Unheard},
     reply::{Scope, TIMED_OUT, Verdict},
 };
 use crate::state_store::{Consistency, Prepared, PreparedChange, SharedWrites, StoreError};
@@ -50,6 +52,32 @@ impl Piece for Writes {
     fn not_sent(&self, cause: &str) -> Vec<Verdict> {
         vec![Verdict::NotSent(cause.to_owned()); self.piece.len()]
     }
+}
+
+impl Batch<Writes> {
+    /// What to write, in this order, and what each is part of.
+    pub(super) fn writes(&self) -> impl Iterator<Item = (&Prepared, Scope)> {
+        self.pieces().flat_map(|piece| piece.writes().iter().map(|write| (write, piece.scope())))
+    }
+}
+
+/// Sends a write past the lane's queue, if calls come one at a time, and nothing waits or is on the
+/// wire. One that waits for replicas is not sent like this.
+pub(super) fn write_alone<'l>(
+    lane: &'l Arc<Lane>,
+    writes: &'l SharedWrites,
+    deadline: Option<Instant>,
+) -> Option<impl Future<Output = Result<(), StoreError>> + use<'l>> {
+    let [write] = &writes[..] else { return None };
+    if !lane.lone_writes.is_likely() || lane.writes.depth() > 0 || is_strong(write) {
+        return None;
+    }
+    let connection = lane.idle_connection()?;
+    let (own, shared) = (lane.clone(), writes.clone());
+    let call = async move { calls::alone(&own, &connection, &shared[0]).await };
+    let call = lane.lone_writes.begin(call, deadline)?;
+    let late = |_| Verdict::Unanswered(TIMED_OUT.to_owned());
+    Some(call.map(move |end| end.unwrap_or_else(late).into_result(write, Scope::Single)))
 }
 
 /// Writes of one caller that are sent in one piece.

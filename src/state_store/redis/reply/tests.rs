@@ -139,5 +139,8 @@ fn the_scripts_answers_are_read_one_by_one_and_none_is_made_up() {
         ]
     );
     assert!(matches!(read[4], Verdict::Unanswered(_)));
-    assert!(matches!(verdicts(Value::Null, 1)[..], [Verdict::Unanswered(_)]));
+    assert_eq!(verdicts(Value::Integer(1), 2), [Verdict::Done, Verdict::Done]);
+    for unknown in [Value::Null, Value::Integer(0), Value::Integer(2)] {
+        assert!(matches!(verdicts(unknown, 1)[..], [Verdict::Unanswered(_)]));
+    }
 }

@@ -1,0 +1,146 @@
+//! Calls of the write script, and what comes back.
+
+use std::iter;
+
+use fred::{
+    clients::Client,
+    error::Error,
+    interfaces::{LuaInterface, ServerInterface},
+    types::{Key, Value},
+};
+
+use super::{
+    connection::{Connection, Lane},
+    pump::Confirm,
+    queue::Batch,
+    reply::{self, Scope, Verdict},
+    scripts::{self, WRITE},
+    writes::Writes,
+};
+use crate::state_store::Prepared;
+
+/// How the script is named in a call.
+#[derive(Clone, Copy)]
+pub(super) enum Form {
+    Name,
+    Text,
+}
+
+/// What came back for one batch.
+pub(super) struct Replies {
+    /// What the script answered.
+    pub(super) script: Result<Value, Error>,
+    /// Whether the replicas have it, for which only some batches wait.
+    confirmed: Result<(), Verdict>,
+}
+
+/// Calls the script for a batch.
+pub(super) async fn batch(
+    lane: &Lane,
+    client: &Client,
+    confirm: &Confirm,
+    batch: &Batch<Writes>,
+    form: Form,
+) -> Replies {
+    lane.meters.write(batch.len());
+    match confirm {
+        Confirm::Never => {
+            let script =
+                call(lane, client, scripts::arguments(batch.len(), batch.writes()), form).await;
+            Replies { script, confirmed: Ok(()) }
+        }
+        Confirm::Replicas(count) => {
+            Box::pin(call_and_confirm(lane, client, count.get(), batch, form)).await
+        }
+    }
+}
+
+/// Calls the script for one write.
+pub(super) async fn alone(lane: &Lane, connection: &Connection, write: &Prepared) -> Verdict {
+    let client = &connection.client;
+    let arguments = || scripts::arguments(1, iter::once((write, Scope::Single)));
+    lane.meters.write(1);
+    let mut script = call(lane, client, arguments(), Form::Name).await;
+    if script.as_ref().is_err_and(reply::is_unknown_script) {
+        if connection.is_over() {
+            return Verdict::NotSent(lane.cause());
+        }
+        lane.meters.write(1);
+        script = Box::pin(call(lane, client, arguments(), Form::Text)).await;
+    }
+    if script.as_ref().is_err_and(reply::is_without_cause) {
+        return Verdict::Unanswered(lane.cause());
+    }
+    let mut verdicts = Replies { script, confirmed: Ok(()) }.verdicts(lane, 1);
+    verdicts.pop().expect("invariant: one write has one verdict")
+}
+
+async fn call(
+    lane: &Lane,
+    client: &Client,
+    (keys, arguments): (Vec<Key>, Vec<Value>),
+    form: Form,
+) -> Result<Value, Error> {
+    let on_wire = lane.pulse.hand_over();
+    let reply = match form {
+        Form::Name => client.evalsha(WRITE.sha, keys, arguments).await,
+        // What happens rarely is boxed: fred's futures are large, and moved with the batch's.
+        Form::Text => Box::pin(client.eval(WRITE.text, keys, arguments)).await,
+    };
+    on_wire.settle(&reply);
+    reply
+}
+
+async fn call_and_confirm(
+    lane: &Lane,
+    client: &Client,
+    replicas: i64,
+    batch: &Batch<Writes>,
+    form: Form,
+) -> Replies {
+    let (keys, arguments) = scripts::arguments(batch.len(), batch.writes());
+    let on_wire = lane.pulse.hand_over();
+    let script = async {
+        match form {
+            Form::Name => client.evalsha(WRITE.sha, keys, arguments).await,
+            Form::Text => client.eval(WRITE.text, keys, arguments).await,
+        }
+    };
+    let millis = i64::try_from(Confirm::WAIT.as_millis()).unwrap_or(i64::MAX);
+    let wait = client.wait::<Value>(replicas, millis);
+    // Both are handed over at once, in this order.
+    let (script, waited) = futures_util::future::join(script, wait).await;
+    on_wire.settle(&waited);
+    let confirmed = waited.map(|_| ()).map_err(|error| unconfirmed(replicas, &error));
+    Replies { script, confirmed }
+}
+
+fn unconfirmed(replicas: i64, error: &Error) -> Verdict {
+    let inner = match reply::verdict_of(error) {
+        Verdict::Error(text) | Verdict::NotSent(text) | Verdict::Unanswered(text) => text,
+        Verdict::Done | Verdict::Conflict | Verdict::Document | Verdict::Unconfirmed(_) => {
+            error.details().to_owned()
+        }
+    };
+    let text = "replicas to acknowledge write, err:";
+    Verdict::Unconfirmed(format!("redis waiting for {replicas} {text} {inner}"))
+}
+
+impl Replies {
+    /// How each of so many writes ended.
+    pub(super) fn verdicts(self, lane: &Lane, count: usize) -> Vec<Verdict> {
+        let mut verdicts = match self.script {
+            Ok(value) => reply::verdicts(value, count),
+            Err(error) => vec![reply::verdict_of(&error); count],
+        };
+        for verdict in &mut verdicts {
+            if let Verdict::Error(text) = verdict {
+                lane.heard(text);
+            }
+            if let (Verdict::Done, Err(unconfirmed)) = (&*verdict, &self.confirmed) {
+                *verdict = unconfirmed.clone();
+            }
+        }
+        verdicts
+    }
+}
