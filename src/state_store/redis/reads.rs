@@ -4,7 +4,7 @@
 //! read by one script call, which costs Redis little more and us far less per key than as many
 //! commands.
 
-use std::{collections::VecDeque, mem, pin::pin, sync::Arc};
+use std::{collections::VecDeque, pin::pin, sync::Arc};
 
 use fred::{
     error::{Error, ErrorKind},
@@ -105,7 +105,7 @@ pub(super) async fn serve(lane: &Lane, connection: &Connection, batch: Batch<Key
     let reads = Reads { lane, connection };
     let mut parcels = VecDeque::from(batch.0);
     // Of the first parcel, if not all its keys were read yet.
-    let mut found = Vec::new();
+    let mut found = VecDeque::new();
     while !parcels.is_empty() {
         let keys = parcels.iter().flat_map(|parcel| &parcel.piece.0);
         let left: Vec<&StoredKey> = keys.skip(found.len()).collect();
@@ -115,16 +115,15 @@ pub(super) async fn serve(lane: &Lane, connection: &Connection, batch: Batch<Key
         });
         while let Some(parcel) = parcels.pop_front_if(|parcel| parcel.piece.0.len() <= found.len())
         {
-            let rest = found.split_off(parcel.piece.0.len());
             // A caller who is gone needs no answer.
-            let _ = parcel.answer.send(mem::replace(&mut found, rest));
+            let _ = parcel.answer.send(found.drain(..parcel.piece.0.len()).collect());
         }
         leave_out_those_who_left(&mut parcels, &mut found);
     }
 }
 
 /// Takes out the parcels nobody waits for any more, and what was found for the first one.
-fn leave_out_those_who_left(parcels: &mut VecDeque<Parcel<Keys>>, found: &mut Vec<Read>) {
+fn leave_out_those_who_left(parcels: &mut VecDeque<Parcel<Keys>>, found: &mut VecDeque<Read>) {
     if parcels.front().is_some_and(|parcel| parcel.answer.is_closed()) {
         found.clear();
     }
