@@ -173,7 +173,11 @@ where
     if http2 || expects == Expects::Http2 {
         let socket = ClientSocket::new(stream, head_start);
         let head_bytes = u32::try_from(head_bytes).unwrap_or(u32::MAX);
-        let connection = http2_builder(head_bytes, streams).serve_connection(socket, service);
+        // As Dapr's servers: an answer over gRPC has no date, one over HTTP has.
+        let with_date = expects != Expects::Http2;
+        let connection = http2_builder(head_bytes, streams)
+            .auto_date_header(with_date)
+            .serve_connection(socket, service);
         drive(connection, drain, stay).await;
     } else {
         let phase = Phase::default();

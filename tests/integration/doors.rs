@@ -81,7 +81,8 @@ fn both_apis_listen_on_sockets_instead_of_ports() {
     ] {
         sidecar.process.wait_for_line(0, line);
     }
-    assert!(over_socket(&file("http")).starts_with("HTTP/1.1 200 OK\r\n"));
+    let answer = over_socket(&file("http"));
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("\r\ndate: "), "{answer}");
     let address = format!("unix://{}", file("grpc").display());
     let channel = Endpoint::from_shared(address).expect("an address");
     let channel = block_on(channel.connect()).expect("it listens");

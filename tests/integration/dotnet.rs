@@ -140,6 +140,7 @@ fn the_net_client_saves_gets_and_deletes_with_its_headers() {
     assert_eq!((saved.code.as_str(), saved.message.len()), ("0", 0), "{}", saved.text);
     let trace = saved.headers.get("grpc-trace-bin").map(HeaderValue::as_bytes).expect("a trace");
     assert_eq!(trace, TRACE_BIN.trim_end_matches('=').as_bytes(), "the caller's own");
+    assert_eq!(saved.headers.get("date"), None, "Dapr's gRPC server gives none");
     let redis_key = format!("{APP_ID}||{}", key("net"));
     assert_eq!(redis.field(&redis_key, "data"), Some(stored.clone()));
 
