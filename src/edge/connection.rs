@@ -173,7 +173,7 @@ where
     if http2 || expects == Expects::Http2 {
         let socket = ClientSocket::new(stream, head_start);
         let head_bytes = u32::try_from(head_bytes).unwrap_or(u32::MAX);
-        // As Dapr's servers: an answer over gRPC has no date, one over HTTP has.
+        // As Dapr's servers: grpc-go gives an answer no date, net/http does.
         let with_date = expects != Expects::Http2;
         let connection = http2_builder(head_bytes, streams)
             .auto_date_header(with_date)
