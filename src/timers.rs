@@ -103,8 +103,8 @@ pub fn timeout_at<F: Future>(deadline: Instant, future: F) -> Timeout<F> {
     kept(|| time::timeout_at(deadline, future))
 }
 
-/// Sets a timer of another kind, to be kept like those of this module.
-pub fn kept<T>(set: impl FnOnce() -> T) -> T {
+/// Sets a timer where those of this thread are kept.
+fn kept<T>(set: impl FnOnce() -> T) -> T {
     KEPT_BY.with(|kept_by| {
         let _entered = kept_by.get().map(Handle::enter);
         set()

@@ -1,9 +1,14 @@
 //! hyper's timers, kept like our own.
 
-use std::{pin::Pin, time::Duration};
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
 use hyper::rt::{Sleep, Timer};
-use hyper_util::rt::TokioTimer;
+use tokio::time::{self, Instant};
 
 use crate::timers;
 
@@ -17,18 +22,115 @@ pub struct KeptTimer;
 )]
 impl Timer for KeptTimer {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
-        timers::kept(|| TokioTimer::new().sleep(duration))
+        Box::pin(KeptSleep::until(Instant::now() + duration))
     }
 
     fn sleep_until(&self, deadline: std::time::Instant) -> Pin<Box<dyn Sleep>> {
-        timers::kept(|| TokioTimer::new().sleep_until(deadline))
+        Box::pin(KeptSleep::until(deadline.into()))
     }
 
     fn now(&self) -> std::time::Instant {
-        TokioTimer::new().now()
+        Instant::now().into()
     }
 
     fn reset(&self, sleep: &mut Pin<Box<dyn Sleep>>, deadline: std::time::Instant) {
-        TokioTimer::new().reset(sleep, deadline);
+        match sleep.as_mut().downcast_mut_pin::<KeptSleep>() {
+            Some(sleep) => sleep.get_mut().reset(deadline.into()),
+            None => *sleep = self.sleep_until(deadline),
+        }
+    }
+}
+
+/// A sleep that is looked at whenever its connection is woken, for whatever it is woken: only when
+/// that is another one to wake, or the time is over, is the clock asked.
+struct KeptSleep {
+    sleep: Pin<Box<time::Sleep>>,
+    /// Who is woken when the time is over.
+    woken: Option<Waker>,
+}
+
+impl KeptSleep {
+    fn until(deadline: Instant) -> Self {
+        Self { sleep: Box::pin(timers::sleep_until(deadline)), woken: None }
+    }
+
+    fn reset(&mut self, deadline: Instant) {
+        self.woken = None;
+        self.sleep.as_mut().reset(deadline);
+    }
+}
+
+impl Future for KeptSleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let is_woken = self.woken.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        if is_woken && !self.sleep.is_elapsed() {
+            return Poll::Pending;
+        }
+        self.woken = None;
+        if self.sleep.as_mut().poll(cx).is_pending() {
+            self.woken = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    }
+}
+
+impl Sleep for KeptSleep {}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_types, reason = "hyper speaks of it")]
+mod tests {
+    use tokio::{sync::oneshot, time::advance};
+
+    use super::*;
+
+    const SHORT: Duration = Duration::from_secs(1);
+
+    fn later(duration: Duration) -> std::time::Instant {
+        KeptTimer.now() + duration
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_ends_at_its_time_however_often_it_is_looked_at() {
+        let begun = Instant::now();
+        let mut sleep = KeptTimer.sleep(SHORT);
+        let (told, mut hears) = oneshot::channel();
+        tokio::spawn(async move {
+            time::sleep(SHORT / 2).await;
+            let _ = told.send(());
+        });
+        tokio::select! {
+            biased;
+            () = &mut sleep => panic!("too early"),
+            _ = &mut hears => {}
+        }
+        assert_eq!(begun.elapsed(), SHORT / 2);
+        sleep.await;
+        assert_eq!(begun.elapsed(), SHORT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_looked_last_is_woken() {
+        let begun = Instant::now();
+        let mut sleep = KeptTimer.sleep(SHORT);
+        assert!(futures_util::poll!(&mut sleep).is_pending());
+        tokio::spawn(sleep).await.expect("it ends in another task");
+        assert_eq!(begun.elapsed(), SHORT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_can_be_put_off_and_brought_forward() {
+        let begun = Instant::now();
+        let mut sleep = KeptTimer.sleep_until(later(SHORT));
+        assert!(futures_util::poll!(&mut sleep).is_pending());
+        KeptTimer.reset(&mut sleep, later(SHORT * 3));
+        assert!(futures_util::poll!(&mut sleep).is_pending());
+        advance(SHORT * 2).await;
+        assert!(futures_util::poll!(&mut sleep).is_pending());
+        KeptTimer.reset(&mut sleep, later(SHORT / 2));
+        sleep.await;
+        assert_eq!(begun.elapsed(), SHORT * 5 / 2);
     }
 }

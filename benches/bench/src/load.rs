@@ -223,7 +223,7 @@ pub struct Outcome {
     /// Calls a second that were answered as they should be.
     pub calls_per_second: f64,
     /// Times of the calls that succeeded.
-    latency_us: Option<Latency>,
+    pub latency_us: Option<Latency>,
     /// Times of the calls that failed.
     #[serde(default)]
     pub refused_latency_us: Option<Latency>,

@@ -29,6 +29,7 @@ mod statistics;
 mod subjects;
 mod table;
 mod verdict;
+mod windows;
 
 use std::{fs, path::Path, process::ExitCode, time::Instant};
 

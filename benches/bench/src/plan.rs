@@ -79,6 +79,11 @@ impl Plan {
         Span::Seconds { counted: self.counted, warm_up: self.warm_up }
     }
 
+    /// A short run: subjects take many turns.
+    pub fn short_span(&self) -> Span {
+        Span::Seconds { counted: self.counted / 15.0, warm_up: self.warm_up / 6.0 }
+    }
+
     /// So many times the time of a usual run.
     pub fn span_times(&self, factor: f64) -> Span {
         Span::Seconds { counted: self.counted * factor, warm_up: self.warm_up }

@@ -18,12 +18,12 @@ use super::{
     lone::Lone,
     pump::{Confirm, pump},
     queue::{Queue, Ticket},
-    reads::Keys,
+    reads::{self, Keys, LoneRead},
     replicas::Replicas,
     reply::{self, Read, Verdict},
     settings::RedisSettings,
     watchdog::Pulse,
-    writes::Writes,
+    writes::{self, LoneWrite, Writes},
 };
 use crate::{metrics::store::StoreMeters, timers};
 
@@ -46,8 +46,8 @@ pub(super) struct Lane {
     pub(super) pulse: Pulse,
     door: watch::Sender<Door>,
     wanted: Notify,
-    pub(super) lone_reads: Lone<Read>,
-    pub(super) lone_writes: Lone<Verdict>,
+    pub(super) lone_reads: Lone<LoneRead, Read>,
+    pub(super) lone_writes: Lone<LoneWrite, Verdict>,
     pub(super) meters: Arc<StoreMeters>,
 }
 
@@ -115,8 +115,8 @@ impl Lane {
             pulse: Pulse::default(),
             door: watch::Sender::new(Door::Opening),
             wanted: Notify::new(),
-            lone_reads: Lone::default(),
-            lone_writes: Lone::default(),
+            lone_reads: Lone::new(reads::attendant),
+            lone_writes: Lone::new(writes::attendant),
             meters,
         });
         let watched = Arc::downgrade(&lane);

@@ -2,7 +2,7 @@
 //! is nobody to share a batch with, and what the queue and its pump do would be in vain.
 
 use std::{
-    future::{Future, pending},
+    future::Future,
     pin::Pin,
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -12,8 +12,8 @@ use std::{
 };
 
 use tokio::time::{Instant, Sleep};
-use tokio_util::sync::ReusableBoxFuture;
 
+use super::attendant::Attendant;
 use crate::timers;
 
 #[cfg(test)]
@@ -23,34 +23,29 @@ mod tests;
 /// first call of a burst looks the same, but has to wait for the others: together they are cheaper.
 const STREAK: u32 = 16;
 
-/// A lane's way past one of its queues. One call at a time has it.
+/// A lane's way past one of its queues, for calls `C` that end like `T`. One at a time has it.
 #[derive(Debug)]
-pub(super) struct Lone<T> {
+pub(super) struct Lone<C, T> {
+    make: fn() -> Attendant<'static, C, T>,
     streak: AtomicU32,
     /// `None` while a call has it.
-    kept: Mutex<Option<Kept<T>>>,
+    kept: Mutex<Option<Kept<C, T>>>,
 }
 
-/// What a call needs, kept for the next one: fred's futures are large.
+/// What a call needs, kept for the next one.
 #[derive(Debug)]
-struct Kept<T> {
-    call: ReusableBoxFuture<'static, T>,
+struct Kept<C, T> {
+    attendant: Attendant<'static, C, T>,
     alarm: Option<Pin<Box<Sleep>>>,
 }
 
-impl<T: 'static> Default for Lone<T> {
-    fn default() -> Self {
-        Self { streak: AtomicU32::new(0), kept: Mutex::new(Some(Kept::default())) }
+impl<C: Send + 'static, T: Send + 'static> Lone<C, T> {
+    /// One whose calls are carried out by what this makes.
+    pub(super) fn new(make: fn() -> Attendant<'static, C, T>) -> Self {
+        let kept = Mutex::new(Some(Kept::new(make)));
+        Self { make, streak: AtomicU32::new(0), kept }
     }
-}
 
-impl<T: 'static> Default for Kept<T> {
-    fn default() -> Self {
-        Self { call: ReusableBoxFuture::new(pending()), alarm: None }
-    }
-}
-
-impl<T: 'static> Lone<T> {
     /// Notes a batch that goes through the queue: whether it has one item, and nothing else is on its
     /// way.
     pub(super) fn note(&self, is_alone: bool) {
@@ -64,13 +59,9 @@ impl<T: 'static> Lone<T> {
     }
 
     /// Begins a call that is given up at the deadline; `None` while there is another.
-    pub(super) fn begin(
-        &self,
-        call: impl Future<Output = T> + Send + 'static,
-        deadline: Option<Instant>,
-    ) -> Option<LoneCall<'_, T>> {
+    pub(super) fn begin(&self, call: C, deadline: Option<Instant>) -> Option<LoneCall<'_, C, T>> {
         let mut kept = self.kept().take()?;
-        kept.call.set(call);
+        kept.attendant.give(call);
         Some(LoneCall { lone: self, kept: Some(kept), deadline })
     }
 
@@ -78,12 +69,16 @@ impl<T: 'static> Lone<T> {
         self.streak.load(Ordering::Relaxed)
     }
 
-    fn kept(&self) -> MutexGuard<'_, Option<Kept<T>>> {
+    fn kept(&self) -> MutexGuard<'_, Option<Kept<C, T>>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<T> Kept<T> {
+impl<C, T> Kept<C, T> {
+    fn new(make: fn() -> Attendant<'static, C, T>) -> Self {
+        Self { attendant: make(), alarm: None }
+    }
+
     /// Ready when it is too late. The alarm of an earlier call, which goes off before, is not set anew
     /// until it does: most calls end long before.
     fn poll_late(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
@@ -103,10 +98,10 @@ impl<T> Kept<T> {
 
 /// A call that goes past the queue. Dropped before its end, it drops what is on the wire for it.
 #[derive(Debug)]
-pub(super) struct LoneCall<'l, T: 'static> {
-    lone: &'l Lone<T>,
+pub(super) struct LoneCall<'l, C: Send + 'static, T: Send + 'static> {
+    lone: &'l Lone<C, T>,
     /// There until the call has ended.
-    kept: Option<Kept<T>>,
+    kept: Option<Kept<C, T>>,
     deadline: Option<Instant>,
 }
 
@@ -114,13 +109,13 @@ pub(super) struct LoneCall<'l, T: 'static> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Late;
 
-impl<T: 'static> Future for LoneCall<'_, T> {
+impl<C: Send, T: Send> Future for LoneCall<'_, C, T> {
     type Output = Result<T, Late>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, Late>> {
         let this = &mut *self;
         let kept = this.kept.as_mut().expect("invariant: not polled after its end");
-        if let Poll::Ready(output) = kept.call.poll(cx) {
+        if let Poll::Ready(output) = kept.attendant.poll(cx) {
             *this.lone.kept() = this.kept.take();
             return Poll::Ready(Ok(output));
         }
@@ -130,10 +125,10 @@ impl<T: 'static> Future for LoneCall<'_, T> {
     }
 }
 
-impl<T: 'static> Drop for LoneCall<'_, T> {
+impl<C: Send, T: Send> Drop for LoneCall<'_, C, T> {
     fn drop(&mut self) {
         if self.kept.take().is_some() {
-            *self.lone.kept() = Some(Kept::default());
+            *self.lone.kept() = Some(Kept::new(self.lone.make));
         }
     }
 }

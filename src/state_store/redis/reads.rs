@@ -19,6 +19,7 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::{
+    attendant::Attendant,
     connection::{Connection, Lane},
     queue::{BATCH_ITEMS, Batch, Parcel, Piece, Unheard},
     reply::{self, Read, TIMED_OUT},
@@ -46,6 +47,21 @@ impl Piece for Keys {
     }
 }
 
+/// A key that is read past the queue.
+#[derive(Debug)]
+pub(super) struct LoneRead {
+    lane: Arc<Lane>,
+    connection: Arc<Connection>,
+    key: StoredKey,
+}
+
+/// Reads one key after another.
+pub(super) fn attendant() -> Attendant<'static, LoneRead, Read> {
+    Attendant::new(|LoneRead { lane, connection, key }| async move {
+        Reads { lane: &lane, connection: &connection }.one(&key).await
+    })
+}
+
 /// Reads a key past the lane's queue, if calls come one at a time and nothing is on the wire.
 pub(super) fn read_alone<'l>(
     lane: &'l Arc<Lane>,
@@ -56,8 +72,7 @@ pub(super) fn read_alone<'l>(
         return None;
     }
     let connection = lane.idle_connection()?;
-    let (own, key) = (lane.clone(), key.clone());
-    let read = async move { Reads { lane: &own, connection: &connection }.one(&key).await };
+    let read = LoneRead { lane: lane.clone(), connection, key: key.clone() };
     let read = lane.lone_reads.begin(read, deadline)?;
     let late = |_| Err(StoreError::Lost(TIMED_OUT.to_owned().into()));
     Some(read.map(move |read| read.unwrap_or_else(late)))

@@ -6,8 +6,9 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use super::{
+    attendant::Attendant,
     calls,
-    connection::Lane,
+    connection::{Connection, Lane},
     queue::{BATCH_BYTES, BATCH_ITEMS, Batch, Piece, Ticket, Unheard},
     reply::{Scope, TIMED_OUT, Verdict},
 };
@@ -61,6 +62,21 @@ impl Batch<Writes> {
     }
 }
 
+/// A single write that is sent past the queue.
+#[derive(Debug)]
+pub(super) struct LoneWrite {
+    lane: Arc<Lane>,
+    connection: Arc<Connection>,
+    write: SharedWrites,
+}
+
+/// Sends one write after another.
+pub(super) fn attendant() -> Attendant<'static, LoneWrite, Verdict> {
+    Attendant::new(|LoneWrite { lane, connection, write }| async move {
+        calls::alone(&lane, &connection, &write[0]).await
+    })
+}
+
 /// Sends a write past the lane's queue, if calls come one at a time, and nothing waits or is on the
 /// wire. One that waits for replicas is not sent like this.
 pub(super) fn write_alone<'l>(
@@ -73,8 +89,7 @@ pub(super) fn write_alone<'l>(
         return None;
     }
     let connection = lane.idle_connection()?;
-    let (own, shared) = (lane.clone(), writes.clone());
-    let call = async move { calls::alone(&own, &connection, &shared[0]).await };
+    let call = LoneWrite { lane: lane.clone(), connection, write: writes.clone() };
     let call = lane.lone_writes.begin(call, deadline)?;
     let late = |_| Verdict::Unanswered(TIMED_OUT.to_owned());
     Some(call.map(move |end| end.unwrap_or_else(late).into_result(write, Scope::Single)))

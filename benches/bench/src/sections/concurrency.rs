@@ -5,8 +5,8 @@ use crate::{
     lab::{Lab, OUTRIGGER, PLAIN},
     load::{Load, Operation},
     samples::Samples,
-    statistics::paired_ratios,
-    verdict::{Finding, Target},
+    verdict::{Finding, Target, Verdict},
+    windows,
 };
 
 const OPERATIONS: [(Operation, &str); 2] =
@@ -14,6 +14,8 @@ const OPERATIONS: [(Operation, &str); 2] =
 /// How many calls are in flight; the costs are compared with those at 64.
 pub const IN_FLIGHT: [u32; 5] = [1, 16, 64, 256, 512];
 const TARGET: Target = Target::at_most(1.2);
+/// How many in flight the others are compared with.
+const BASE: u32 = 64;
 
 struct Concurrency(Samples);
 
@@ -23,15 +25,21 @@ pub fn open(_: &mut Lab) -> anyhow::Result<Box<dyn Section>> {
 
 impl Section for Concurrency {
     fn round(&mut self, lab: &mut Lab, round: usize) -> anyhow::Result<()> {
+        let is_extra = round >= lab.plan.rounds;
         for (operation, name) in OPERATIONS {
-            for in_flight in IN_FLIGHT {
-                for subject in lab.turn(&[PLAIN, OUTRIGGER], round) {
-                    let span = lab.plan.span_times(0.4);
-                    let load = Load::usual(operation, span).in_flight(in_flight);
-                    let what = label(name, in_flight);
-                    let outcome = lab.drive(subject, &load, &what)?;
-                    self.0.push(subject, &what, outcome.cpu("server"));
-                }
+            // What is clear after the rounds of the plan is not measured longer.
+            let wanted = others().filter(|in_flight| {
+                let finding = self.finding(operation, name, *in_flight);
+                !is_extra || finding.verdict() == Verdict::Straddles
+            });
+            let wanted: Vec<_> = wanted.collect();
+            if wanted.is_empty() {
+                continue;
+            }
+            let base = cost(lab, operation, name, BASE, round)?;
+            for in_flight in wanted {
+                let ratio = cost(lab, operation, name, in_flight, round)? / base;
+                self.0.push(OUTRIGGER, &label(name, in_flight), ratio);
             }
         }
         Ok(())
@@ -40,24 +48,41 @@ impl Section for Concurrency {
     fn findings(&self) -> Vec<Finding> {
         let mut found = Vec::new();
         for (operation, name) in OPERATIONS {
-            let ratios = |in_flight| {
-                let what = label(name, in_flight);
-                self.0.ratios((OUTRIGGER, &what), (PLAIN, &what))
-            };
-            let at_64 = ratios(64);
-            for in_flight in IN_FLIGHT.into_iter().filter(|in_flight| *in_flight != 64) {
-                let what = format!("{name} CPU per call / plain, {in_flight} in flight, / at 64");
-                let samples = paired_ratios(&ratios(in_flight), &at_64);
-                // Saves have no target: at 64 they share script calls, which `plain` never does and
-                // one call alone cannot, so that this ratio is the greater the better that works.
-                found.push(match operation {
-                    Operation::Get => Finding::new(what, "x", samples, TARGET),
-                    _ => Finding::told(what, "x", samples),
-                });
-            }
+            found.extend(others().map(|in_flight| self.finding(operation, name, in_flight)));
         }
         found
     }
+}
+
+impl Concurrency {
+    fn finding(&self, operation: Operation, name: &str, in_flight: u32) -> Finding {
+        let what = format!("{name} CPU per call / plain, {in_flight} in flight, / at {BASE}");
+        let samples = self.0.of(OUTRIGGER, &label(name, in_flight)).to_vec();
+        // Saves have no target: at 64 they share script calls, which `plain` never does and one call
+        // alone cannot, so that this ratio is the greater the better that works.
+        match operation {
+            Operation::Get => Finding::new(what, "x", samples, TARGET),
+            _ => Finding::told(what, "x", samples),
+        }
+    }
+}
+
+/// What a call costs the sidecar, as a part of what it costs the plain server.
+fn cost(
+    lab: &mut Lab,
+    operation: Operation,
+    name: &str,
+    in_flight: u32,
+    round: usize,
+) -> anyhow::Result<f64> {
+    let load = Load::usual(operation, lab.plan.short_span()).in_flight(in_flight);
+    let runs = windows::drive(lab, &[PLAIN, OUTRIGGER], &load, &label(name, in_flight), round)?;
+    let cpu = |subject| runs.get(subject).map_or(f64::NAN, |run| run.cpu("server"));
+    Ok(cpu(OUTRIGGER) / cpu(PLAIN))
+}
+
+fn others() -> impl Iterator<Item = u32> {
+    IN_FLIGHT.into_iter().filter(|in_flight| *in_flight != BASE)
 }
 
 /// The name of a load in the table; the plot finds its series by it.

@@ -6,6 +6,7 @@ use crate::{
     load::{Load, Operation},
     samples::Samples,
     verdict::{Finding, Target},
+    windows,
 };
 
 const OPERATIONS: [(Operation, &str); 2] =
@@ -22,10 +23,11 @@ pub fn open(_: &mut Lab) -> anyhow::Result<Box<dyn Section>> {
 impl Section for Latency {
     fn round(&mut self, lab: &mut Lab, round: usize) -> anyhow::Result<()> {
         for (operation, name) in OPERATIONS {
-            for subject in lab.turn(&[ECHO, PLAIN, OUTRIGGER, DAPRD], round) {
-                let load = Load::usual(operation, lab.plan.span_times(0.6)).in_flight(1);
-                let outcome = lab.drive(subject, &load, &format!("{name}, 1 in flight"))?;
-                self.0.push(subject, name, outcome.latency().p50);
+            let load = Load::usual(operation, lab.plan.short_span()).in_flight(1);
+            let what = format!("{name}, 1 in flight");
+            let subjects = [ECHO, PLAIN, OUTRIGGER, DAPRD];
+            for (subject, run) in windows::drive(lab, &subjects, &load, &what, round)? {
+                self.0.push(subject, name, run.latency().p50);
             }
         }
         Ok(())
