@@ -22,11 +22,11 @@ pub struct KeptTimer;
 )]
 impl Timer for KeptTimer {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
-        Box::pin(KeptSleep::until(Instant::now() + duration))
+        Box::pin(KeptSleep::new(timers::sleep(duration)))
     }
 
     fn sleep_until(&self, deadline: std::time::Instant) -> Pin<Box<dyn Sleep>> {
-        Box::pin(KeptSleep::until(deadline.into()))
+        Box::pin(KeptSleep::new(timers::sleep_until(deadline.into())))
     }
 
     fn now(&self) -> std::time::Instant {
@@ -41,8 +41,8 @@ impl Timer for KeptTimer {
     }
 }
 
-/// A sleep that is looked at whenever its connection is woken, for whatever it is woken: only when
-/// that is another one to wake, or the time is over, is the clock asked.
+/// hyper looks at it whenever its connection is woken. The timer keeps a waker until it goes off, and
+/// so is given one only when that is a new one, or the time is over.
 struct KeptSleep {
     sleep: Pin<Box<time::Sleep>>,
     /// Who is woken when the time is over.
@@ -50,8 +50,8 @@ struct KeptSleep {
 }
 
 impl KeptSleep {
-    fn until(deadline: Instant) -> Self {
-        Self { sleep: Box::pin(timers::sleep_until(deadline)), woken: None }
+    fn new(sleep: time::Sleep) -> Self {
+        Self { sleep: Box::pin(sleep), woken: None }
     }
 
     fn reset(&mut self, deadline: Instant) {

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::Context as _;
+
 use crate::{
     lab::Lab,
     load::{Late, Latency, Load, Outcome, Watched},
@@ -20,22 +22,26 @@ pub fn drive(
     load: &Load,
     what: &str,
     round: usize,
-) -> anyhow::Result<BTreeMap<&'static str, Outcome>> {
-    let mut runs: BTreeMap<&'static str, Vec<Outcome>> = BTreeMap::new();
+) -> anyhow::Result<Vec<(&'static str, Outcome)>> {
+    let mut runs: BTreeMap<_, Vec<Outcome>> = BTreeMap::new();
     for turn in 0..TURNS {
         for subject in lab.turn(subjects, round + turn) {
-            runs.entry(subject).or_default().push(lab.ask(subject, load)?);
+            let run = lab.ask(subject, load).with_context(|| what.to_owned())?;
+            runs.entry(subject).or_default().push(run);
         }
     }
-    let joined: BTreeMap<_, _> =
-        runs.into_iter().map(|(subject, runs)| (subject, join(&runs))).collect();
+    let joined: Vec<_> = subjects
+        .iter()
+        .filter_map(|subject| runs.get(subject).map(|runs| (*subject, join(runs))))
+        .collect();
     for (subject, outcome) in &joined {
         lab.keep(subject, what, outcome);
     }
     Ok(joined)
 }
 
-/// Several runs of one load as one. Its times of calls are those of the middle run.
+/// Several runs of one load as one. Of its times of calls each is the median of the runs' own, but for
+/// the slowest call, which is that of all.
 #[expect(clippy::cast_precision_loss, reason = "counts of calls are far below 2^52")]
 fn join(runs: &[Outcome]) -> Outcome {
     let calls: u64 = runs.iter().map(|run| run.calls).sum();
@@ -63,7 +69,7 @@ fn join(runs: &[Outcome]) -> Outcome {
         errors,
         seconds,
         calls_per_second: calls as f64 / seconds,
-        latency_us: Some(middle(runs, Outcome::latency)),
+        latency_us: Some(median_latency(runs)),
         refused_latency_us: None,
         watched: watched.collect(),
         generator_busy: by_time(&|run| run.generator_busy),
@@ -71,16 +77,16 @@ fn join(runs: &[Outcome]) -> Outcome {
     }
 }
 
-fn middle(runs: &[Outcome], latency: impl Fn(&Outcome) -> Latency) -> Latency {
+fn median_latency(runs: &[Outcome]) -> Latency {
     let of = |part: fn(Latency) -> f64| {
-        median(&runs.iter().map(|run| part(latency(run))).collect::<Vec<_>>())
+        median(&runs.iter().map(|run| part(run.latency())).collect::<Vec<_>>())
     };
     Latency {
         p50: of(|latency| latency.p50),
         p90: of(|latency| latency.p90),
         p99: of(|latency| latency.p99),
         p99_9: of(|latency| latency.p99_9),
-        max: of(|latency| latency.max),
+        max: runs.iter().map(|run| run.latency().max).fold(0.0, f64::max),
         mean: of(|latency| latency.mean),
     }
 }
@@ -97,7 +103,7 @@ mod tests {
             errors: BTreeMap::from([("late".to_owned(), 1)]),
             seconds,
             calls_per_second: f64::NAN,
-            latency_us: Some(Latency { p50, ..Latency::default() }),
+            latency_us: Some(Latency { p50, max: 2.0 * p50, ..Latency::default() }),
             refused_latency_us: None,
             watched: BTreeMap::from([("server".to_owned(), watched)]),
             generator_busy: p50 / 64.0,
@@ -115,6 +121,7 @@ mod tests {
         assert_eq!((server.cpu_fraction, server.rss_bytes_peak), (0.21875, 300));
         assert_eq!((joined.failed(), joined.late.calls), (3, 6));
         assert_eq!(joined.generator_busy, 1.25);
-        assert_eq!(joined.latency().p50, 60.0, "that of the middle run");
+        let latency = joined.latency();
+        assert_eq!((latency.p50, latency.max), (60.0, 192.0));
     }
 }

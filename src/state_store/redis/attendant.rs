@@ -41,7 +41,7 @@ impl<'a, J: Send + 'a, T: Send + 'a> Attendant<'a, J, T> {
         Self { desk, work: Box::pin(work) }
     }
 
-    /// Gives it a job. It has to be polled until that is done, and can take another then.
+    /// Gives it a job, not before the last one is done.
     pub(super) fn give(&mut self, job: J) {
         self.desk.lock().0 = Some(job);
     }

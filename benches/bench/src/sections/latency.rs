@@ -1,6 +1,6 @@
 //! What one call alone takes longer than one to an echo, beside what the plain server adds.
 
-use super::Section;
+use super::{Section, concurrency_label};
 use crate::{
     lab::{DAPRD, ECHO, Lab, OUTRIGGER, PLAIN},
     load::{Load, Operation},
@@ -24,7 +24,7 @@ impl Section for Latency {
     fn round(&mut self, lab: &mut Lab, round: usize) -> anyhow::Result<()> {
         for (operation, name) in OPERATIONS {
             let load = Load::usual(operation, lab.plan.short_span()).in_flight(1);
-            let what = format!("{name}, 1 in flight");
+            let what = concurrency_label(name, 1);
             let subjects = [ECHO, PLAIN, OUTRIGGER, DAPRD];
             for (subject, run) in windows::drive(lab, &subjects, &load, &what, round)? {
                 self.0.push(subject, name, run.latency().p50);
