@@ -80,8 +80,9 @@ impl Future for KeptSleep {
 impl Sleep for KeptSleep {}
 
 #[cfg(test)]
-#[expect(clippy::disallowed_types, reason = "hyper speaks of it")]
 mod tests {
+    #![expect(clippy::disallowed_types, reason = "hyper speaks of it")]
+
     use tokio::{sync::oneshot, time::advance};
 
     use super::*;
