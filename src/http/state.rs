@@ -37,7 +37,6 @@ use crate::{
             route::{Names, NotText, Route},
         },
     },
-    resiliency::policy::PolicyError,
     state_store::{Concurrency, Consistency, Entry, StoreError},
 };
 
@@ -355,7 +354,7 @@ fn query_metadata(target: &PathAndQuery) -> Metadata {
 
 /// A write that was refused before any store saw it.
 fn at_once(refusal: StoreError) -> WriteFailure {
-    WriteFailure::Single(PolicyError::Operation(refusal))
+    WriteFailure::refused(refusal)
 }
 
 fn lossy(bytes: &[u8]) -> String {

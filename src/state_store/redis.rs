@@ -8,7 +8,6 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
-use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use self::{
@@ -21,8 +20,8 @@ use self::{
     writes::{Sent, is_strong},
 };
 use super::{
-    Change, Concurrency, Condition, Entry, Expected, Prepared, PreparedChange, SharedWrites,
-    StateStore, StoreError, StoredKey, Ttl, Write,
+    Answers, Change, Concurrency, Condition, Entry, Expected, Prepared, PreparedChange,
+    SharedWrites, StateStore, StoreError, StoredKey, Ttl, Write,
 };
 use crate::{go_text, timers};
 
@@ -126,7 +125,7 @@ impl RedisStore {
         writes::pieces(writes).map(move |piece| {
             let (lane, deadline) = match replicas.filter(|_| is_strong(&writes[piece.start])) {
                 Some(Err(cause)) => {
-                    let sent = Sent::never(&self.inner.main, &writes[piece], cause.clone());
+                    let sent = Sent::never(&self.inner.main, writes, piece, cause.clone());
                     return (sent, None);
                 }
                 Some(Ok(1..)) => {
@@ -176,10 +175,10 @@ impl StateStore for RedisStore {
         reads::read(&self.inner.main, keys, self.read_deadline()).await
     }
 
-    async fn write(&self, writes: &SharedWrites) -> Vec<Result<(), StoreError>> {
+    async fn write(&self, writes: &SharedWrites, answers: &mut Answers) {
         let deadline = self.write_deadline();
         if let Some(write) = writes::write_alone(&self.inner.main, writes, deadline) {
-            return vec![write.await];
+            return answers.fill(0, [write.await]);
         }
         let replicas = if writes.iter().any(is_strong) {
             Some(Box::pin(self.replicas(deadline)).await)
@@ -189,23 +188,22 @@ impl StateStore for RedisStore {
         // All are sent before one is listened to.
         let (first, others) = first_and_others(self.send(writes, replicas.as_ref(), deadline));
         match first {
-            None => Vec::new(),
-            Some((only, deadline)) if others.is_empty() => only.hear(deadline).await.collect(),
+            None => {}
+            Some((only, deadline)) if others.is_empty() => only.hear(deadline, answers).await,
             Some(first) => {
                 // Each is given up at its own time, so all are listened to at once.
                 let sent = iter::once(first).chain(others);
-                let all = join_all(sent.map(|(piece, deadline)| piece.hear(deadline)));
-                Box::pin(all).await.into_iter().flatten().collect()
+                Box::pin(writes::hear_all(sent, answers)).await;
             }
         }
     }
 
-    async fn transact(&self, writes: &SharedWrites) -> Vec<Result<(), StoreError>> {
+    async fn transact(&self, writes: &SharedWrites, answers: &mut Answers) {
         if writes.is_empty() {
-            return Vec::new();
+            return;
         }
         let sent = Sent::new(&self.inner.main, writes, 0..writes.len(), Scope::Transaction);
-        sent.hear(self.write_deadline()).await.collect()
+        sent.hear(self.write_deadline(), answers).await;
     }
 
     fn condition(&self) -> Option<Condition> {

@@ -8,8 +8,8 @@ use tokio::time::Instant;
 use crate::{
     redis::Server,
     support::{
-        WriteWith, delete, eventually, is_mismatch, key, prepare, read, set, store_on, store_with,
-        write,
+        InFull, WriteWith, delete, eventually, is_mismatch, key, prepare, read, set, store_on,
+        store_with, write,
     },
 };
 
@@ -172,7 +172,7 @@ async fn a_full_server_refuses_saves_and_serves_the_rest() {
         set("foreign", "2"),
         delete("gone").etag("1"),
     ];
-    let results = store.write(&prepare(&store, writes)).await;
+    let results = store.written(&prepare(&store, writes)).await;
     for refused in &results[..4] {
         let Err(StoreError::Unavailable(outage)) = refused else { panic!("{refused:?}") };
         let text = outage.to_string();
@@ -299,7 +299,7 @@ async fn a_document_of_redis_json_is_not_overwritten() {
         assert!(text.contains("RedisJSON document"), "{text}");
         assert!(text.contains("delete it without an etag first"), "{text}");
     }
-    let refused = store.transact(&prepare(&store, vec![set("doc", "x"), set("k", "y")])).await;
+    let refused = store.transacted(&prepare(&store, vec![set("doc", "x"), set("k", "y")])).await;
     assert!(matches!(refused[0], Err(StoreError::Refused(_))));
     assert_eq!(refused[1], Ok(()));
     assert_eq!(view.ask::<String>(&["TYPE", "doc"]), "ReJSON-RL");

@@ -4,7 +4,7 @@ use outrigger::state_store::{StateStore, StoreError, StoredKey, redis::RedisStor
 
 use crate::{
     redis::Server,
-    support::{key, prepare, set, store_on, store_with},
+    support::{InFull, key, prepare, set, store_on, store_with},
 };
 
 /// Asserts that one bulk read says what as many single reads say.
@@ -30,7 +30,7 @@ async fn everything(server: &Server, store: &RedisStore) -> Vec<StoredKey> {
     let large: Vec<_> = (0..3).map(|n| set(&format!("large {n}"), vec![n; 1_200_000])).collect();
     let small = (0..300).map(|n| set(&format!("small {n}"), n.to_string()));
     let writes = prepare(store, large.into_iter().chain(small).collect());
-    for result in store.write(&writes).await {
+    for result in store.written(&writes).await {
         result.unwrap();
     }
     let odd = ["plain", "list", "no version", "no data", "empty", "with more", "missing", "plain"];

@@ -9,7 +9,8 @@ use outrigger::state_store::{
 use crate::{
     redis::Server,
     support::{
-        WriteWith, delete, etag, eventually, is_mismatch, key, prepare, read, set, store_on, write,
+        InFull, WriteWith, delete, etag, eventually, is_mismatch, key, prepare, read, set,
+        store_on, write,
     },
 };
 
@@ -71,7 +72,7 @@ async fn many_are_answered_in_their_order(store: &ConfiguredStore) {
         ConfiguredStore::InMemory(_) => set("m", "new").etag("99"),
     };
     writes.insert(150, store.prepare(conflict).unwrap());
-    let results = store.write(&SharedWrites::new(writes)).await;
+    let results = store.written(&SharedWrites::new(writes)).await;
     let refused: Vec<_> = (0..results.len()).filter(|&n| results[n].is_err()).collect();
     assert_eq!(refused, [150]);
     assert!(is_mismatch(&results[150]));
@@ -104,11 +105,11 @@ async fn a_bad_ttl_writes_nothing(store: &ConfiguredStore) {
 async fn transactions_are_carried_out(store: &ConfiguredStore) {
     write(store, set("t2", "old")).await.unwrap();
     let writes = prepare(store, vec![set("t1", "a"), delete("t2"), set("t3", "c")]);
-    assert!(store.transact(&writes).await.iter().all(Result::is_ok));
+    assert!(store.transacted(&writes).await.iter().all(Result::is_ok));
     assert_eq!(read(store, "t1").await.unwrap().data, "a");
     assert_eq!(read(store, "t2").await, None);
     assert_eq!(read(store, "t3").await.unwrap().data, "c");
-    assert!(store.transact(&SharedWrites::default()).await.is_empty());
+    assert!(store.transacted(&SharedWrites::default()).await.is_empty());
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::{LocalBoxFuture, join_all};
-use outrigger::state_store::{StateStore, StoreError, Write, redis::RedisStore};
+use outrigger::state_store::{StoreError, Write, redis::RedisStore};
 
 use super::{
     batches, begin, lost, patient_store_at,
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     redis::Server,
-    support::{eventually, prepare, set, write},
+    support::{InFull, eventually, prepare, set, write},
 };
 
 /// A call under way, and what it is to write.
@@ -26,8 +26,8 @@ async fn call(store: &RedisStore, n: usize, transaction: bool) -> Call<'_> {
     let writes: Vec<Write> = names.iter().map(|name| set(name, "x")).collect();
     let prepared = prepare(store, writes);
     let mut answer: LocalBoxFuture<_> = match transaction {
-        false => Box::pin(async move { store.write(&prepared).await }),
-        true => Box::pin(async move { store.transact(&prepared).await }),
+        false => Box::pin(async move { store.written(&prepared).await }),
+        true => Box::pin(async move { store.transacted(&prepared).await }),
     };
     begin(&mut answer).await;
     Call { names, answer }

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     redis::{Server, View},
-    support::key,
+    support::{InFull, key},
 };
 
 /// How many keys the callers share.
@@ -223,7 +223,7 @@ async fn ask(
     transaction: bool,
 ) -> Vec<Result<(), StoreError>> {
     let writes = SharedWrites::new(writes.to_vec());
-    if transaction { store.transact(&writes).await } else { store.write(&writes).await }
+    if transaction { store.transacted(&writes).await } else { store.written(&writes).await }
 }
 
 impl Log {
