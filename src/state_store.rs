@@ -232,19 +232,22 @@ impl StoreError {
     }
 }
 
-/// What came of each write of one try. It is filled in as it is heard, so that what was heard is
-/// kept when the try is given up.
+/// What came of each item of one try: of each write, if it is not said what was found. It is filled
+/// in as it is heard, so that what was heard is kept when the try is given up.
 #[derive(Debug)]
-pub struct Answers(Vec<Option<Result<(), StoreError>>>);
+pub struct Answers<T = ()>(Vec<Option<Result<T, StoreError>>>);
 
-impl Answers {
-    /// Nothing is known yet of so many writes.
-    pub fn new(writes: usize) -> Self {
-        Self(vec![None; writes])
+/// What came of each key that was to be read.
+pub type Found = Answers<Option<Entry>>;
+
+impl<T: Clone> Answers<T> {
+    /// Nothing is known yet of so many items.
+    pub fn new(items: usize) -> Self {
+        Self(vec![None; items])
     }
 
-    /// This is what came of the writes from the one at `first` on.
-    pub fn fill(&mut self, first: usize, heard: impl IntoIterator<Item = Result<(), StoreError>>) {
+    /// This is what came of the items from the one at `first` on.
+    pub fn fill(&mut self, first: usize, heard: impl IntoIterator<Item = Result<T, StoreError>>) {
         for (answer, heard) in self.0[first..].iter_mut().zip(heard) {
             *answer = Some(heard);
         }
@@ -256,8 +259,8 @@ impl Answers {
     }
 }
 
-impl IntoIterator for Answers {
-    type Item = Option<Result<(), StoreError>>;
+impl<T> IntoIterator for Answers<T> {
+    type Item = Option<Result<T, StoreError>>;
     type IntoIter = std::vec::IntoIter<Self::Item>;
 
     fn into_iter(self) -> Self::IntoIter {
@@ -285,11 +288,8 @@ pub trait StateStore: Send + Sync {
         key: &StoredKey,
     ) -> impl Future<Output = Result<Option<Entry>, StoreError>> + Send;
 
-    /// Reads several keys; one answer per key, in their order.
-    fn get_many(
-        &self,
-        keys: &[StoredKey],
-    ) -> impl Future<Output = Vec<Result<Option<Entry>, StoreError>>> + Send;
+    /// Reads several keys, and fills in an answer for each.
+    fn get_many(&self, keys: &[StoredKey], found: &mut Found) -> impl Future<Output = ()> + Send;
 
     /// Carries out each write on its own, and fills in an answer for each.
     fn write(
@@ -341,10 +341,10 @@ impl StateStore for ConfiguredStore {
         }
     }
 
-    async fn get_many(&self, keys: &[StoredKey]) -> Vec<Result<Option<Entry>, StoreError>> {
+    async fn get_many(&self, keys: &[StoredKey], found: &mut Found) {
         match self {
-            Self::Redis(store) => store.get_many(keys).await,
-            Self::InMemory(store) => store.get_many(keys).await,
+            Self::Redis(store) => store.get_many(keys, found).await,
+            Self::InMemory(store) => store.get_many(keys, found).await,
         }
     }
 

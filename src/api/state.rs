@@ -18,7 +18,7 @@ use crate::{
         policy::{Policy, PolicyError},
     },
     state_store::{
-        Change, Concurrency, ConfiguredStore, Consistency, Entry, StateStore, StoreError,
+        Change, Concurrency, ConfiguredStore, Consistency, Entry, Found, StateStore, StoreError,
         StoredKey, Write,
     },
 };
@@ -252,17 +252,24 @@ impl<S: StateStore> StateComponent<S> {
         let mut retries = self.outbound.start();
         while !missing.is_empty() {
             let wanted: Vec<StoredKey> = missing.iter().map(|&at| keys[at].clone()).collect();
+            let mut answers = Found::new(wanted.len());
             let outcome = {
                 let attempt = pin!(async {
-                    let answers = self.store.get_many(&wanted).await;
-                    for (&position, answer) in missing.iter().zip(answers) {
-                        found[position] = Some(answer);
-                    }
-                    missing.iter().find_map(|&at| outage(&found[at])).map_or(Ok(()), Err)
+                    self.store.get_many(&wanted, &mut answers).await;
+                    let outage = answers.failures().find(|error| is_outage(error));
+                    outage.map_or(Ok(()), |error| Err(error.clone()))
                 });
                 self.outbound.attempt(call, attempt).await
             };
-            missing.retain(|&at| found[at].is_none() || outage(&found[at]).is_some());
+            for (&position, answer) in missing.iter().zip(answers) {
+                // What an earlier attempt met stays until something else is heard.
+                found[position] = answer.or_else(|| found[position].take());
+            }
+            missing.retain(|&at| match &found[at] {
+                None => true,
+                Some(Ok(_)) => false,
+                Some(Err(error)) => is_outage(error),
+            });
             let Err(failure) = outcome else { break };
             let Err(last) = Box::pin(retries.pause_after(call, failure)).await else { continue };
             if missing.len() == keys.len() && !matches!(last, PolicyError::Operation(_)) {
@@ -311,12 +318,9 @@ fn told(timer: Timer<'_>, failure: Option<Class>) {
     timer.end(failure.is_none(), failure.unwrap_or(Class::Ok));
 }
 
-/// The failure of a key that another attempt may still read.
-fn outage(found: &Option<Result<Option<Entry>, StoreError>>) -> Option<StoreError> {
-    match found {
-        Some(Err(error)) if error.fault().retry == Retry::Worthwhile => Some(error.clone()),
-        _ => None,
-    }
+/// Whether another attempt may end better.
+fn is_outage(error: &StoreError) -> bool {
+    error.fault().retry == Retry::Worthwhile
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    Answers, Change, Concurrency, Condition, Entry, Expected, Prepared, PreparedChange,
+    Answers, Change, Concurrency, Condition, Entry, Expected, Found, Prepared, PreparedChange,
     SharedWrites, StateStore, StoreError, StoredKey, Ttl, Write,
 };
 use crate::go_text;
@@ -88,9 +88,9 @@ impl StateStore for InMemoryStore {
         Ok(self.content().records.get(key).map(Record::entry))
     }
 
-    async fn get_many(&self, keys: &[StoredKey]) -> Vec<Result<Option<Entry>, StoreError>> {
+    async fn get_many(&self, keys: &[StoredKey], found: &mut Found) {
         let content = self.content();
-        keys.iter().map(|key| Ok(content.records.get(key).map(Record::entry))).collect()
+        found.fill(0, keys.iter().map(|key| Ok(content.records.get(key).map(Record::entry))));
     }
 
     async fn write(&self, writes: &SharedWrites, answers: &mut Answers) {

@@ -4,7 +4,7 @@
 //! command may have been carried out.
 
 use std::{
-    fmt, iter, slice,
+    fmt, iter,
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
@@ -20,7 +20,7 @@ use self::{
     writes::{Sent, is_strong},
 };
 use super::{
-    Answers, Change, Concurrency, Condition, Entry, Expected, Prepared, PreparedChange,
+    Answers, Change, Concurrency, Condition, Entry, Expected, Found, Prepared, PreparedChange,
     SharedWrites, StateStore, StoreError, StoredKey, Ttl, Write,
 };
 use crate::{go_text, timers};
@@ -167,12 +167,11 @@ impl StateStore for RedisStore {
         if let Some(read) = reads::read_alone(&self.inner.main, key, deadline) {
             return read.await;
         }
-        let mut reads = reads::read(&self.inner.main, slice::from_ref(key), deadline).await;
-        reads.pop().expect("invariant: one key has one answer")
+        reads::read_one(&self.inner.main, key, deadline).await
     }
 
-    async fn get_many(&self, keys: &[StoredKey]) -> Vec<Result<Option<Entry>, StoreError>> {
-        reads::read(&self.inner.main, keys, self.read_deadline()).await
+    async fn get_many(&self, keys: &[StoredKey], found: &mut Found) {
+        reads::read(&self.inner.main, keys, self.read_deadline(), found).await;
     }
 
     async fn write(&self, writes: &SharedWrites, answers: &mut Answers) {

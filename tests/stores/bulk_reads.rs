@@ -9,7 +9,7 @@ use crate::{
 
 /// Asserts that one bulk read says what as many single reads say.
 async fn same_as_single_reads(store: &RedisStore, keys: &[StoredKey]) {
-    let together = store.get_many(keys).await;
+    let together = store.found(keys).await;
     assert_eq!(together.len(), keys.len());
     for (key, answer) in keys.iter().zip(together) {
         let alone = store.get(key).await;
@@ -52,7 +52,7 @@ async fn a_bulk_read_says_what_single_reads_say() {
     assert!(view.calls("evalsha") + view.calls("eval") < 12, "the keys were not read together");
     view.tell(&["SCRIPT", "FLUSH"]);
     same_as_single_reads(&store, &keys).await;
-    assert!(store.get_many(&[]).await.is_empty());
+    assert!(store.found(&[]).await.is_empty());
     same_as_single_reads(&store, &[key("small 1")]).await;
 }
 
@@ -74,7 +74,7 @@ async fn who_may_run_no_script_reads_key_by_key() {
     view.tell(&user);
     let store = store_with(&server, &login);
     same_as_single_reads(&store, &keys).await;
-    let answers = store.get_many(&[key("small 2"), key("large 0")]).await;
+    let answers = store.found(&[key("small 2"), key("large 0")]).await;
     assert_eq!(answers[0].as_ref().unwrap().as_ref().unwrap().data, "2");
     assert!(matches!(&answers[1], Err(StoreError::Refused(text)) if text.starts_with("NOPERM")));
 }

@@ -78,7 +78,7 @@ async fn many_are_answered_in_their_order(store: &ConfiguredStore) {
     assert!(is_mismatch(&results[150]));
 
     let keys: Vec<_> = (0..300).rev().map(|n| key(&format!("m{n}"))).collect();
-    let values = store.get_many(&keys).await;
+    let values = store.found(&keys).await;
     for (n, value) in (0..300).rev().zip(values) {
         assert_eq!(value.unwrap().unwrap().data, n.to_string());
     }

@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use outrigger::state_store::{
-    Answers, Change, Concurrency, Consistency, Entry, SharedWrites, StateStore, StoreError,
+    Answers, Change, Concurrency, Consistency, Entry, Found, SharedWrites, StateStore, StoreError,
     StoredKey, Write,
     redis::{RedisStore, health::RedisHealth, settings::RedisSettings},
 };
@@ -100,6 +100,13 @@ pub trait InFull: StateStore {
         let mut answers = Answers::new(writes.len());
         self.write(writes, &mut answers).await;
         answers.into_iter().map(|answer| answer.expect("an answer for each write")).collect()
+    }
+
+    /// As `get_many`.
+    async fn found(&self, keys: &[StoredKey]) -> Vec<Result<Option<Entry>, StoreError>> {
+        let mut found = Found::new(keys.len());
+        self.get_many(keys, &mut found).await;
+        found.into_iter().map(|answer| answer.expect("an answer for each key")).collect()
     }
 
     /// As `transact`.

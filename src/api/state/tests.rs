@@ -21,14 +21,14 @@ use crate::{
 };
 
 type Answer = Result<(), StoreError>;
-type Found = Result<Option<Entry>, StoreError>;
+type Read = Result<Option<Entry>, StoreError>;
 
 /// Answers each attempt with the next line of its script, which may be too short and then leaves the
 /// others unanswered, and notes the keys it was given.
 #[derive(Clone, Default)]
 struct ScriptedStore {
     writes: Arc<Mutex<VecDeque<Vec<Answer>>>>,
-    reads: Arc<Mutex<VecDeque<Vec<Found>>>>,
+    reads: Arc<Mutex<VecDeque<Vec<Read>>>>,
     attempts: Arc<Mutex<Vec<Vec<String>>>>,
 }
 
@@ -63,16 +63,19 @@ impl StateStore for ScriptedStore {
         })
     }
 
-    async fn get(&self, key: &StoredKey) -> Found {
-        self.get_many(std::slice::from_ref(key)).await.remove(0)
+    async fn get(&self, key: &StoredKey) -> Read {
+        let mut found = Found::new(1);
+        self.get_many(std::slice::from_ref(key), &mut found).await;
+        found.into_iter().next().flatten().unwrap()
     }
 
-    async fn get_many(&self, keys: &[StoredKey]) -> Vec<Found> {
+    async fn get_many(&self, keys: &[StoredKey], found: &mut Found) {
         self.note(keys.iter());
-        let script = self.reads.lock().unwrap().pop_front();
-        match script {
-            Some(answers) => answers,
-            None => std::future::pending().await,
+        let script = self.reads.lock().unwrap().pop_front().unwrap_or_default();
+        let is_whole = script.len() == keys.len();
+        found.fill(0, script);
+        if !is_whole {
+            std::future::pending().await
         }
     }
 
@@ -123,7 +126,7 @@ fn writing(script: Vec<Vec<Answer>>) -> ScriptedStore {
     ScriptedStore { writes: Arc::new(Mutex::new(script.into())), ..ScriptedStore::default() }
 }
 
-fn reading(script: Vec<Vec<Found>>) -> ScriptedStore {
+fn reading(script: Vec<Vec<Read>>) -> ScriptedStore {
     ScriptedStore { reads: Arc::new(Mutex::new(script.into())), ..ScriptedStore::default() }
 }
 
@@ -366,6 +369,16 @@ async fn a_bulk_read_refetches_only_the_keys_an_outage_hit() {
     let found: Vec<_> = items.into_iter().map(|item| item.found.unwrap()).collect();
     assert_eq!(found, [entry(b"1"), entry(b"2"), None]);
     assert_eq!(store.attempts(), [vec!["a", "b", "c"], vec!["b"]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_before_a_timeout_is_kept() {
+    let store = reading(vec![vec![Ok(entry(b"1"))], vec![Ok(entry(b"2"))]]);
+    let keys = keys(["a", "b", "c"]);
+    let items = component(&store, policy(1, None)).bulk_get(&Call::default(), keys).await.unwrap();
+    let found: Vec<_> = items.into_iter().map(|item| item.found).collect();
+    assert_eq!(found, [Ok(entry(b"1")), Ok(entry(b"2")), Err(PolicyError::TimedOut)]);
+    assert_eq!(store.attempts(), [vec!["a", "b", "c"], vec!["b", "c"]]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -206,7 +206,7 @@ async fn call_store(store: &RedisStore, log: &Log, call: &Call) {
         Call::GetMany(names) => {
             let keys: Vec<_> = names.iter().map(|name| key(name)).collect();
             let after = log.done.get();
-            let answers = store.get_many(&keys).await;
+            let answers = store.found(&keys).await;
             log.hear(after, &keys, answers);
         }
     }
