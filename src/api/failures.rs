@@ -242,7 +242,7 @@ pub const TOO_MANY_BYTES: &str = "OUTRIGGER_TOO_MANY_BYTES_IN_FLIGHT";
 pub const TOO_MANY_CONNECTIONS: &str = "OUTRIGGER_TOO_MANY_CONNECTIONS";
 
 /// Every row, of a save unless it says otherwise.
-pub const TABLE: [Row; 38] = [
+pub const TABLE: [Row; 40] = [
     reply("READONLY", "the server is a replica", Meaning::Passes),
     reply("LOADING", "the server reads its data from disk", Meaning::Passes),
     reply("OOM", "the server's memory is full", Meaning::Passes),
@@ -259,6 +259,8 @@ pub const TABLE: [Row; 38] = [
     reply("NOREPLICAS", "the server has fewer replicas than it wants", Meaning::Passes),
     reply("MISCONF", "the server cannot save to its disk", Meaning::Passes),
     reply("MOVED", "the server is one of a cluster, and the key is another's", Meaning::Stays),
+    reply("ASK", "the same, and the key is on its way to another", Meaning::Stays),
+    reply("CROSSSLOT", "the server is one of a cluster, and wants one key a call", Meaning::Stays),
     reply("CLUSTERDOWN", "the cluster lacks a part", Meaning::Passes),
     reply("TRYAGAIN", "the key's part of the cluster is on the move", Meaning::Passes),
     no_connection("connection-refused", "nobody listens there"),
