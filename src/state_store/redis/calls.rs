@@ -158,6 +158,11 @@ fn unconfirmed(replicas: i64, error: &Error) -> Verdict {
 }
 
 impl Replies {
+    /// What comes back where there was nothing to send.
+    pub(super) fn of_nothing() -> Self {
+        Self { script: Ok(Value::Null), confirmed: Ok(()) }
+    }
+
     /// How each of so many writes ended.
     pub(super) fn verdicts(self, lane: &Lane, count: usize) -> Vec<Verdict> {
         let mut verdicts = match self.script {

@@ -130,6 +130,8 @@ pub(super) async fn pump(lane: &Lane, connection: &Connection, confirm: &Confirm
     }
 }
 
+/// Sends a batch for those who are still there when it is polled first: it may have had to wait for one
+/// before it that is sent again.
 async fn send(
     lane: &Lane,
     client: &Client,
@@ -137,7 +139,11 @@ async fn send(
     batch: Batch<Writes>,
     form: Form,
 ) -> (Batch<Writes>, Replies) {
-    let replies = calls::batch(lane, client, confirm, &batch, form).await;
+    let batch = batch.without_those_who_left();
+    let replies = match batch.0.is_empty() {
+        true => Replies::of_nothing(),
+        false => calls::batch(lane, client, confirm, &batch, form).await,
+    };
     (batch, replies)
 }
 
@@ -149,7 +155,7 @@ async fn send_again(
     batch: Batch<Writes>,
     how: Again,
 ) -> (Batch<Writes>, Vec<Verdict>) {
-    let mut batch = batch.without_those_who_left();
+    let mut batch = batch;
     if matches!(how, Again::WithText) {
         let client = &connection.client;
         let (sent, replies) = send(lane, client, confirm, batch, Form::Text).await;

@@ -159,6 +159,34 @@ async fn a_batch_whose_connection_falls_silent_is_lost_for_all_and_executed_once
 }
 
 #[tokio::test]
+async fn who_leaves_while_an_earlier_batch_is_sent_again_takes_all_items_along() {
+    let (server, proxy, store) = set_up().await;
+    let before = batches(&server);
+    proxy.set(Mode::HoldReplies);
+    let mut on_wire = Vec::new();
+    for sent in 1..=4 {
+        let mut call = Box::pin(write(&store, set("on wire", "x")));
+        begin(&mut call).await;
+        on_wire.push(call);
+        eventually("it is sent", || async { batches(&server) == before + sent }).await;
+        // The first is carried out, the others are to be sent again.
+        server.view().tell(&["SCRIPT", "FLUSH"]);
+    }
+    let calls = calls(&store, 30).await;
+    // What is sent again now is not answered. What waited was taken, and is not sent yet.
+    server.freeze();
+    proxy.set(Mode::Pass);
+    assert!(on_wire.remove(0).await.is_ok());
+    let (stay, left) = leave(calls);
+    server.thaw();
+    assert!(join_all(on_wire).await.iter().all(Result::is_ok));
+    let saved = hear(stay).await;
+    assert_versions(&server, &saved, Some("1"));
+    assert_versions(&server, &left, None);
+    assert_versions(&server, &["on wire".to_owned()], Some("4"));
+}
+
+#[tokio::test]
 async fn who_leaves_before_the_script_is_sent_again_takes_all_items_along() {
     let (server, proxy, store) = set_up().await;
     let mut view = server.view();
