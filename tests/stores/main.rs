@@ -14,5 +14,6 @@ mod outage;
 #[path = "../integration/harness/ports.rs"]
 mod ports;
 mod redis;
+mod redis_6;
 mod support;
 mod tls;

@@ -124,9 +124,21 @@ fn verdict(answer: Value) -> Verdict {
         Value::Integer(0) => Verdict::Conflict,
         Value::Integer(-1) => Verdict::Document,
         answer => match answer.into_string() {
-            Some(text) => Verdict::Error(text),
+            Some(text) => Verdict::Error(passed_on(text)),
             None => Verdict::Unanswered("the script gave no known answer".to_owned()),
         },
+    }
+}
+
+/// An error that a script passed on. Before version 7, Redis puts before it where in the script it
+/// arose, and leaves the marks of its line: `@user_script: 157: -OOM ...` and an end of line.
+fn passed_on(text: String) -> String {
+    let place = text.strip_prefix("@user_script: ").and_then(|rest| rest.split_once(": "));
+    match place {
+        Some((line, error)) if line.bytes().all(|byte| byte.is_ascii_digit()) => {
+            error.strip_prefix('-').unwrap_or(error).trim_end().to_owned()
+        }
+        Some(_) | None => text,
     }
 }
 
@@ -146,7 +158,9 @@ pub(super) fn reads(value: Value, keys: usize) -> Result<Vec<Read>, StoreError> 
             (Value::Null, Value::Null) => Ok(None),
             (Value::Null, Value::Integer(0)) => Err(missing_field()),
             (data, Value::Integer(1)) => Ok(plain_entry(data)),
-            (text, Value::Integer(2)) => Err(refusal(text.into_string().unwrap_or_default())),
+            (text, Value::Integer(2)) => {
+                Err(refusal(passed_on(text.into_string().unwrap_or_default())))
+            }
             (data, version) => Ok(Some(versioned(data.into_bytes(), version.into_string()))),
         });
     }

@@ -121,6 +121,20 @@ fn connecting_fails_in_the_words_people_know() {
 }
 
 #[test]
+fn an_error_that_redis_6_passes_on_is_told_without_its_place_in_the_script() {
+    let told = "OOM command not allowed when used memory > 'maxmemory'.";
+    let passed_on = Value::String(format!("@user_script: 157: -{told}\r\n").into());
+    let verdict = Verdict::Error(told.to_owned());
+    assert_eq!(verdicts(Value::Array(vec![passed_on.clone()]), 1), [verdict]);
+    let read = reads(Value::Array(vec![passed_on, Value::Integer(2)]), 1).unwrap();
+    assert_eq!(read, [Err(StoreError::Unavailable(told.to_owned().into()))]);
+    for whole in [told, "@user_script: no place", "@user_script: x: -OOM"] {
+        let answer = Value::Array(vec![Value::String(whole.into())]);
+        assert_eq!(verdicts(answer, 1), [Verdict::Error(whole.to_owned())]);
+    }
+}
+
+#[test]
 fn the_scripts_answers_are_read_one_by_one_and_none_is_made_up() {
     let answers = Value::Array(vec![
         Value::Integer(1),
