@@ -177,6 +177,9 @@ pub enum StoreError {
     /// The command was handed to a connection and no answer came: it may have executed.
     #[error("{0}")]
     Lost(Outage),
+    /// The write was carried out, but the store refuses to say whether its replicas have it.
+    #[error("{0}")]
+    Unconfirmed(String),
 }
 
 /// Why a store did not do its work. Callers are told the key it was about, logs are not.
@@ -216,7 +219,7 @@ impl std::fmt::Display for Outage {
 impl StoreError {
     /// Whether the store may have carried the command out although the try failed.
     pub fn may_have_executed(&self) -> bool {
-        matches!(self, Self::Lost(_))
+        matches!(self, Self::Lost(_) | Self::Unconfirmed(_))
     }
 }
 

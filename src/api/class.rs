@@ -33,7 +33,7 @@ fn of_store(error: &StoreError) -> Class {
         StoreError::Refused(_) => Class::Refused,
         StoreError::Unavailable(_) => Class::Unavailable,
         StoreError::Unreachable(_) => Class::Unreachable,
-        StoreError::Lost(_) => Class::Lost,
+        StoreError::Lost(_) | StoreError::Unconfirmed(_) => Class::Lost,
     }
 }
 

@@ -226,6 +226,7 @@ impl Classify for StoreError {
             Self::EtagInvalid(_) => "invalid etag value",
             Self::TtlInvalid(_) => "invalid ttlInSeconds",
             Self::Refused(_) => "refused by the store",
+            Self::Unconfirmed(_) => "replicas did not confirm",
             Self::Unavailable(outage) | Self::Unreachable(outage) | Self::Lost(outage) => {
                 outage.cause()
             }

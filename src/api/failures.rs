@@ -84,7 +84,7 @@ impl From<&StoreError> for Class {
             StoreError::Refused(_) => Self::Refused,
             StoreError::Unavailable(_) => Self::Unavailable,
             StoreError::Unreachable(_) => Self::Unreachable,
-            StoreError::Lost(_) => Self::Lost,
+            StoreError::Lost(_) | StoreError::Unconfirmed(_) => Self::Lost,
         }
     }
 }

@@ -15,5 +15,6 @@ mod outage;
 mod ports;
 mod redis;
 mod redis_6;
+mod strong;
 mod support;
 mod tls;

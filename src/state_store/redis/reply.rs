@@ -36,8 +36,11 @@ pub(super) enum Verdict {
     NotSent(String),
     /// It was handed to the connection and no answer came.
     Unanswered(String),
-    /// It was carried out, but whether the replicas have it is not known.
+    /// It was carried out, but Redis refused to say whether the replicas have it.
     Unconfirmed(String),
+    /// It was carried out, but the connection ended before it was known whether the replicas have it.
+    /// They may not, and then a failover loses it.
+    WaitUnanswered(String),
 }
 
 /// What a write was part of: the same refusal has other words in a transaction.
@@ -67,37 +70,56 @@ impl Verdict {
             Self::Error(text) => Err(StoreError::Refused(in_words(write, scope, &text))),
             Self::NotSent(cause) => Err(StoreError::Unreachable(outage(write, scope, cause))),
             Self::Unanswered(cause) => Err(StoreError::Lost(outage(write, scope, cause))),
-            Self::Unconfirmed(text) => Err(StoreError::Lost(text.into())),
+            Self::Unconfirmed(text) => Err(StoreError::Unconfirmed(text)),
+            Self::WaitUnanswered(text) => Err(StoreError::Lost(text.into())),
         }
     }
 }
 
-/// How a try that fred ended without a value ended.
-pub(super) fn verdict_of(error: &Error) -> Verdict {
-    let text = error.details();
-    match error.kind() {
-        ErrorKind::Canceled => Verdict::NotSent("the connection was closed".to_owned()),
-        ErrorKind::IO => Verdict::Unanswered(cause_of(error)),
-        ErrorKind::Routing => Verdict::Error(text.to_owned()),
-        _ if is_server_text(text) => Verdict::Error(text.to_owned()),
-        // fred's texts for commands that reached no connection.
-        _ if text.starts_with("Failed to route") || text.starts_with("Client is not") => {
-            Verdict::NotSent("the connection was closed".to_owned())
+/// How a command that brought no value ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// Redis answered with an error.
+    Answered(String),
+    /// It was never handed to the connection, or the connection did not take it.
+    NotSent(String),
+    /// It was handed to the connection and no answer came.
+    Unanswered(String),
+}
+
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
+        let text = error.details();
+        match error.kind() {
+            ErrorKind::Canceled => Self::NotSent("the connection was closed".to_owned()),
+            ErrorKind::IO => Self::Unanswered(cause_of(error)),
+            ErrorKind::Routing => Self::Answered(text.to_owned()),
+            _ if is_server_text(text) => Self::Answered(text.to_owned()),
+            // fred's texts for commands that reached no connection.
+            _ if text.starts_with("Failed to route") || text.starts_with("Client is not") => {
+                Self::NotSent("the connection was closed".to_owned())
+            }
+            _ if is_without_cause(error) => Self::Unanswered("EOF".to_owned()),
+            _ => Self::Unanswered(text.to_owned()),
         }
-        _ if is_without_cause(error) => Verdict::Unanswered("EOF".to_owned()),
-        _ => Verdict::Unanswered(text.to_owned()),
+    }
+}
+
+/// How a write that fred ended without a value ended.
+pub(super) fn verdict_of(error: &Error) -> Verdict {
+    match Failure::from(error) {
+        Failure::Answered(text) => Verdict::Error(text),
+        Failure::NotSent(cause) => Verdict::NotSent(cause),
+        Failure::Unanswered(cause) => Verdict::Unanswered(cause),
     }
 }
 
 /// How a read that brought no value ended.
 pub(super) fn read_error(error: &Error) -> StoreError {
-    match verdict_of(error) {
-        Verdict::Error(text) => refusal(text),
-        Verdict::NotSent(cause) => StoreError::Unreachable(cause.into()),
-        Verdict::Unanswered(cause) | Verdict::Unconfirmed(cause) => StoreError::Lost(cause.into()),
-        Verdict::Done | Verdict::Conflict | Verdict::Document => {
-            StoreError::Lost(error.details().to_owned().into())
-        }
+    match Failure::from(error) {
+        Failure::Answered(text) => refusal(text),
+        Failure::NotSent(cause) => StoreError::Unreachable(cause.into()),
+        Failure::Unanswered(cause) => StoreError::Lost(cause.into()),
     }
 }
 

@@ -82,6 +82,7 @@ fn an_outage_is_never_an_etag_mismatch() {
         Verdict::NotSent("x".to_owned()),
         Verdict::Unanswered("x".to_owned()),
         Verdict::Unconfirmed("x".to_owned()),
+        Verdict::WaitUnanswered("x".to_owned()),
         Verdict::Error("OOM x".to_owned()),
     ] {
         let told = verdict.into_result(&conditional, Scope::Single).unwrap_err();
