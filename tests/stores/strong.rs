@@ -1,14 +1,20 @@
 //! Strong saves whose replicas cannot be asked for, or do not answer.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use outrigger::state_store::{StateStore, StoreError, redis::RedisStore};
+use tokio::time::Instant;
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use crate::{
     group_commit::proxy::{Mode, Proxy},
     redis::{Server, View},
     support::{
-        WriteWith, eventually, is_mismatch, prepare, read, set, store_at, store_with, write,
+        WriteWith, eventually, is_mismatch, key, prepare, read, set, store_at, store_with, write,
     },
 };
 
@@ -81,4 +87,91 @@ async fn a_save_whose_wait_is_cut_off_is_lost() {
     eventually("saved again", || async { write(&store, set("k", "3").strong()).await.is_ok() })
         .await;
     assert_eq!(read(&store, "k").await.unwrap().data, "3");
+}
+
+/// Counts the warnings.
+#[derive(Clone, Default)]
+struct Warnings(Arc<Mutex<usize>>);
+
+impl<S: Subscriber> Layer<S> for Warnings {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if *event.metadata().level() == Level::WARN {
+            *self.0.lock().unwrap() += 1;
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_may_not_ask_for_the_replicas_waits_for_none_and_is_warned_once() {
+    let warnings = Warnings::default();
+    let subscriber = tracing_subscriber::registry().with(warnings.clone());
+    let _told = tracing::subscriber::set_default(subscriber);
+    let server = Server::start();
+    let store = store_without(&server, "-info");
+    let mut view = server.view();
+    let mut refused = || -> u64 {
+        let stats: String = view.ask(&["INFO", "commandstats"]);
+        let line = stats.lines().find(|line| line.starts_with("cmdstat_info:"));
+        let number = line.and_then(|line| line.split("rejected_calls=").nth(1)?.split(',').next());
+        number.map_or(0, |number| number.parse().unwrap())
+    };
+    write(&store, set("k", "1").strong()).await.unwrap();
+    let before = refused();
+    assert!(before > 0);
+    eventually("it is asked again", || {
+        let is_asked_again = refused() > before;
+        let store = &store;
+        async move {
+            write(store, set("k", "1").strong()).await.unwrap();
+            is_asked_again
+        }
+    })
+    .await;
+    assert_eq!(*warnings.0.lock().unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_server_without_info_counts_as_one_without_replicas() {
+    let server = Server::start_with(&["--rename-command", "INFO", ""]);
+    let store = store_with(&server, &[]);
+    let writes = vec![set("k", "1").strong(), set("other", "1"), set("k", "2").etag("1").strong()];
+    let told = store.write(&prepare(&store, writes)).await;
+    assert!(told.iter().all(Result::is_ok), "{told:?}");
+    assert_eq!(server.view().field("k", "version").as_deref(), Some("2"));
+}
+
+#[tokio::test]
+async fn a_busy_server_that_cannot_say_its_replicas_is_unavailable() {
+    let server = Server::start_with(&["--busy-reply-threshold", "1"]);
+    let store = store_with(&server, &[]);
+    write(&store, set("k", "1")).await.unwrap();
+    let mut endless = server.view();
+    let script = std::thread::spawn(move || {
+        endless.try_ask::<redis::Value>(&["EVAL", "while true do end", "0"])
+    });
+    let begun = Instant::now();
+    while store.get(&key("k")).await.is_ok() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "it is never busy");
+    }
+    let told = write(&store, set("k", "2").strong()).await;
+    let Err(StoreError::Unavailable(outage)) = &told else { panic!("{told:?}") };
+    assert!(outage.cause().starts_with("BUSY "), "{outage}");
+    assert!(outage.to_string().starts_with("failed to set key k: BUSY "), "{outage}");
+    server.view().tell(&["SCRIPT", "KILL"]);
+    assert!(script.join().unwrap().is_err());
+    eventually("saved", || async { write(&store, set("k", "3").strong()).await.is_ok() }).await;
+    assert_eq!(server.view().field("k", "version").as_deref(), Some("2"));
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_say_its_replicas_was_sent_nothing() {
+    let server = Server::start();
+    let store = store_with(&server, &[("readTimeout", "300"), ("writeTimeout", "300")]);
+    write(&store, set("k", "1")).await.unwrap();
+    server.freeze();
+    let told = write(&store, set("k", "2").strong()).await;
+    assert!(matches!(told, Err(StoreError::Unreachable(_))), "{told:?}");
+    server.thaw();
+    eventually("saved", || async { write(&store, set("k", "3").strong()).await.is_ok() }).await;
+    assert_eq!(server.view().field("k", "version").as_deref(), Some("2"));
 }

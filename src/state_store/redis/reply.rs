@@ -114,6 +114,14 @@ pub(super) fn verdict_of(error: &Error) -> Verdict {
     }
 }
 
+/// How writes ended that were not sent, because what had to be asked before brought no value.
+pub(super) fn verdict_before(error: &Error) -> Verdict {
+    match Failure::from(error) {
+        Failure::Answered(text) => Verdict::Error(text),
+        Failure::NotSent(cause) | Failure::Unanswered(cause) => Verdict::NotSent(cause),
+    }
+}
+
 /// How a read that brought no value ended.
 pub(super) fn read_error(error: &Error) -> StoreError {
     match Failure::from(error) {
@@ -268,6 +276,11 @@ pub(super) fn refuses_scripts(error: &Error) -> bool {
 pub(super) fn is_server_text(text: &str) -> bool {
     let word = text.split(' ').next().unwrap_or_default();
     word.len() > 1 && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+}
+
+/// Whether the server answered "no" and would again.
+pub(super) fn is_refusal(error: &Error) -> bool {
+    matches!(Failure::from(error), Failure::Answered(text) if !will_pass(&text))
 }
 
 /// Whether another connection may find a server that can do what this one cannot.

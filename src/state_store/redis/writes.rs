@@ -100,8 +100,8 @@ pub(super) struct Sent<'s> {
     lane: &'s Lane,
     writes: &'s [Prepared],
     scope: Scope,
-    /// Or why they may not wait in the queue.
-    ticket: Result<Ticket<'s, Writes>, String>,
+    /// Or how they ended without waiting in the queue.
+    ticket: Result<Ticket<'s, Writes>, Verdict>,
 }
 
 impl<'s> Sent<'s> {
@@ -113,12 +113,13 @@ impl<'s> Sent<'s> {
         scope: Scope,
     ) -> Self {
         let ticket = lane.write(Writes::new(writes.clone(), piece.clone(), scope));
+        let ticket = ticket.map_err(Verdict::NotSent);
         Self { lane, writes: &writes[piece], scope, ticket }
     }
 
-    /// Writes that could not be sent.
-    pub(super) fn never(lane: &'s Lane, writes: &'s [Prepared], cause: String) -> Self {
-        Self { lane, writes, scope: Scope::Single, ticket: Err(cause) }
+    /// Writes that could not be sent, and so ended like this.
+    pub(super) fn never(lane: &'s Lane, writes: &'s [Prepared], verdict: Verdict) -> Self {
+        Self { lane, writes, scope: Scope::Single, ticket: Err(verdict) }
     }
 
     /// Waits until `deadline` for how they ended: one result per write, in their order.
@@ -132,7 +133,7 @@ impl<'s> Sent<'s> {
                 .answer(deadline)
                 .await
                 .unwrap_or_else(|why| vec![unheard(lane, why); writes.len()]),
-            Err(cause) => vec![Verdict::NotSent(cause); writes.len()],
+            Err(verdict) => vec![verdict; writes.len()],
         };
         let told = verdicts.into_iter().zip(writes);
         told.map(move |(verdict, write)| verdict.into_result(write, scope))
