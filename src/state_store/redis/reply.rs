@@ -179,7 +179,7 @@ pub(super) type Read = Result<Option<Entry>, StoreError>;
 pub(super) fn reads(value: Value, keys: usize) -> Result<Vec<Read>, StoreError> {
     let answers = match value {
         Value::Array(answers) if (2..=2 * keys).contains(&answers.len()) => answers,
-        _ => return Err(StoreError::Refused("the script gave no list of answers".to_owned())),
+        _ => return Err(wrong_shape("the script gave no list of answers")),
     };
     let mut reads = Vec::with_capacity(answers.len() / 2);
     let mut answers = answers.into_iter();
@@ -191,7 +191,10 @@ pub(super) fn reads(value: Value, keys: usize) -> Result<Vec<Read>, StoreError> 
             (text, Value::Integer(2)) => {
                 Err(refusal(passed_on(text.into_string().unwrap_or_default())))
             }
-            (data, version) => Ok(Some(versioned(data.into_bytes(), version.into_string()))),
+            (data, version) => match data.into_bytes() {
+                Some(data) => Ok(Some(versioned(data, version.into_string()))),
+                None => Err(wrong_shape("the script gave no known answer")),
+            },
         });
     }
     Ok(reads)
@@ -200,7 +203,7 @@ pub(super) fn reads(value: Value, keys: usize) -> Result<Vec<Read>, StoreError> 
 /// The entry in what HGETALL gave; no fields mean that there is no key.
 pub(super) fn entry(reply: Resp3Frame) -> Read {
     let Resp3Frame::Array { data: fields, .. } = reply else {
-        return Err(StoreError::Refused("HGETALL gave no list".to_owned()));
+        return Err(wrong_shape("HGETALL gave no list"));
     };
     if fields.is_empty() {
         return Ok(None);
@@ -215,8 +218,9 @@ pub(super) fn entry(reply: Resp3Frame) -> Read {
         }
     }
     let (Some(data), Some(version)) = (data, version) else { return Err(missing_field()) };
+    let Some(data) = text_of(data) else { return Err(wrong_shape("HGETALL gave no text")) };
     let version = text_of(version).and_then(|version| String::from_utf8(version.into()).ok());
-    Ok(Some(versioned(text_of(data), version)))
+    Ok(Some(versioned(data, version)))
 }
 
 fn text_of(reply: Resp3Frame) -> Option<Bytes> {
@@ -236,8 +240,13 @@ pub(super) fn unless_refused(reply: Resp3Frame) -> Result<Resp3Frame, Error> {
     }
 }
 
-fn versioned(data: Option<Bytes>, version: Option<String>) -> Entry {
-    Entry { data: data.unwrap_or_default(), etag: version, expires_at: None }
+fn versioned(data: Bytes, version: Option<String>) -> Entry {
+    Entry { data, etag: version, expires_at: None }
+}
+
+/// The server answered, but not what the command answers with: it did something else.
+fn wrong_shape(text: &str) -> StoreError {
+    StoreError::Lost(text.to_owned().into())
 }
 
 fn missing_field() -> StoreError {
@@ -276,6 +285,11 @@ pub(super) fn refuses_scripts(error: &Error) -> bool {
 pub(super) fn is_server_text(text: &str) -> bool {
     let word = text.split(' ').next().unwrap_or_default();
     word.len() > 1 && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+}
+
+/// Whether it is an answer about what was asked, as for want of a right: the server itself works.
+pub(super) fn is_about_the_command(error: &Error) -> bool {
+    answers::find(error.details()).is_some_and(|answer| answer.meaning == Meaning::Stays)
 }
 
 /// Whether the server answered "no" and would again.

@@ -159,3 +159,44 @@ fn the_scripts_answers_are_read_one_by_one_and_none_is_made_up() {
         assert!(matches!(verdicts(unknown, 1)[..], [Verdict::Unanswered(_)]));
     }
 }
+
+#[test]
+fn a_reply_of_the_wrong_shape_is_lost_for_reads_as_it_is_for_writes() {
+    let number = |number: i64| Value::Integer(number);
+    for unknown in [
+        Value::Null,
+        number(1),
+        Value::String("OK".into()),
+        Value::Array(Vec::new()),
+        Value::Array(vec![number(1)]),
+        Value::Array(vec![number(1), number(1), number(1), number(1)]),
+    ] {
+        let read = reads(unknown.clone(), 1);
+        assert!(matches!(read, Err(StoreError::Lost(_))), "{unknown:?}: {read:?}");
+    }
+    let answers = Value::Array(vec![Value::Array(Vec::new()), Value::String("1".into())]);
+    assert!(matches!(reads(answers, 1).unwrap()[..], [Err(StoreError::Lost(_))]));
+
+    let frame =
+        |data: &str| Resp3Frame::SimpleString { data: data.to_owned().into(), attributes: None };
+    let fields = vec![frame("data"), Resp3Frame::Null, frame("version"), frame("1")];
+    for unknown in [frame("OK"), Resp3Frame::Array { data: fields, attributes: None }] {
+        let read = entry(unknown);
+        assert!(matches!(read, Err(StoreError::Lost(_))), "{read:?}");
+    }
+}
+
+#[test]
+fn who_may_not_ping_is_connected_and_whoever_is_not_served_is_not() {
+    let answer = |text: &'static str| is_about_the_command(&Error::new(ErrorKind::Unknown, text));
+    assert!(answer("NOPERM this user has no permissions to run the 'ping' command"));
+    for text in [
+        "NOAUTH Authentication required.",
+        "DENIED Redis is running in protected mode",
+        "LOADING Redis is loading the dataset in memory",
+        "ERR max number of clients reached",
+        "PONG",
+    ] {
+        assert!(!answer(text), "{text}");
+    }
+}
