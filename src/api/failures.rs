@@ -82,9 +82,10 @@ impl From<&StoreError> for Class {
             StoreError::EtagInvalid(_) => Self::InvalidEtag,
             StoreError::TtlInvalid(_) => Self::InvalidTtl,
             StoreError::Refused(_) => Self::Refused,
+            StoreError::Unconfirmed(_) => Self::Lost,
             StoreError::Unavailable(_) => Self::Unavailable,
             StoreError::Unreachable(_) => Self::Unreachable,
-            StoreError::Lost(_) | StoreError::Unconfirmed(_) => Self::Lost,
+            StoreError::Lost(_) => Self::Lost,
         }
     }
 }
