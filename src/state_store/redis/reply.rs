@@ -9,17 +9,18 @@ use fred::{
 use super::answers::{self, Meaning};
 use crate::state_store::{Entry, Outage, Prepared, PreparedChange, StoreError};
 
+mod causes;
 #[cfg(test)]
 mod tests;
+
+use self::causes::cause_of;
+pub(super) use self::causes::{connect_cause, lost_cause};
 
 /// The text of an attempt whose time was over.
 pub(super) const TIMED_OUT: &str = "i/o timeout";
 
 /// What fred says to those whose connection's task ended.
 const TASK_GONE: &str = "channel closed";
-
-/// What stands before the cause when a name could not be looked up.
-const LOOKUP: &str = "lookup: ";
 
 /// How one write ended, as far as the connection knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -305,61 +306,6 @@ pub(super) fn wants_new_connection(text: &str) -> bool {
 /// Whether fred only says that its task is gone; the lane knows why.
 pub(super) fn is_without_cause(error: &Error) -> bool {
     *error.kind() == ErrorKind::Unknown && error.details() == TASK_GONE
-}
-
-/// Why a connection could not be made or ended, in the words of daprd's users.
-pub(super) fn connect_cause(address: &str, error: &Error) -> String {
-    match error.kind() {
-        ErrorKind::Timeout => format!("dial tcp {address}: i/o timeout"),
-        ErrorKind::IO | ErrorKind::Tls => {
-            let cause = cause_of(error);
-            if let Some(cause) = cause.strip_prefix(LOOKUP) {
-                return format!("dial tcp: lookup {address}: {cause}");
-            }
-            match cause.as_str() {
-                "EOF" => cause,
-                _ if cause.starts_with("tls:") => format!("dial tcp {address}: {cause}"),
-                _ => format!("dial tcp {address}: connect: {cause}"),
-            }
-        }
-        _ => error.details().to_owned(),
-    }
-}
-
-/// Why a connection that was there is gone.
-pub(super) fn lost_cause(error: &Error) -> String {
-    match error.kind() {
-        ErrorKind::Timeout => TIMED_OUT.to_owned(),
-        ErrorKind::IO | ErrorKind::Tls => cause_of(error),
-        _ if error.details() == TASK_GONE => "EOF".to_owned(),
-        _ => error.details().to_owned(),
-    }
-}
-
-/// An I/O error in words; fred gives it as the debug output of `std::io::Error`.
-fn cause_of(error: &Error) -> String {
-    let text = error.details();
-    if text == "Connection closed." {
-        return "EOF".to_owned();
-    }
-    if let Some(message) = between(text, "message: \"", "\"") {
-        return message.to_lowercase();
-    }
-    if let Some(message) = between(text, "failed to lookup address information: ", "\"") {
-        return format!("{LOOKUP}{}", message.to_lowercase());
-    }
-    if let Some(cause) = between(text, "error: ", " }") {
-        return format!("tls: {cause}");
-    }
-    if *error.kind() == ErrorKind::Tls {
-        return format!("tls: {text}");
-    }
-    text.to_owned()
-}
-
-fn between<'t>(text: &'t str, before: &str, after: &str) -> Option<&'t str> {
-    let rest = &text[text.find(before)? + before.len()..];
-    rest.rfind(after).map(|end| &rest[..end])
 }
 
 fn conflict(write: &Prepared, scope: Scope) -> StoreError {
