@@ -280,3 +280,12 @@ fn problems_of_all_files_are_told_together() {
     refused c.yaml:6:9: spec.type: couldn't find state store state.mysql/v1; served are state.redis and state.in-memory in version v1
     "#);
 }
+
+#[test]
+fn a_pipeline_before_the_api_is_refused_in_both_modes_and_an_empty_one_is_not() {
+    let pipeline = |handlers: &str| format!("spec:\n  httpPipeline:\n    handlers: {handlers}\n");
+    let guarded = of(&[&pipeline("[{name: auth, type: middleware.http.bearer}]")]);
+    insta::assert_snapshot!(guarded.strict(), @"");
+    assert_eq!(guarded.strict(), guarded.lenient());
+    configuration(&[&pipeline("[]")]);
+}
