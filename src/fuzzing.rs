@@ -7,14 +7,16 @@
 mod http;
 mod json;
 mod oracle;
+mod paths;
 mod resources;
 mod texts;
 
 #[cfg(test)]
 mod tests;
 
-pub use http::{http_body_save, http_body_transaction, http_path};
+pub use http::{http_body_save, http_body_transaction};
 pub use json::json_compact;
+pub use paths::http_path;
 pub use resources::{placeholders, yaml_resources};
 pub use texts::{durations, etag_ttl, keys, trip_rule};
 

@@ -2,7 +2,7 @@
 
 mod answer;
 pub(crate) mod decode;
-mod loose;
+pub(crate) mod loose;
 mod options;
 pub(super) mod route;
 
