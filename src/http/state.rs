@@ -3,7 +3,7 @@
 mod answer;
 pub(crate) mod decode;
 pub(crate) mod loose;
-mod options;
+pub(crate) mod options;
 pub(super) mod route;
 
 use std::{error::Error, sync::Arc};
