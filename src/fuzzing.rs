@@ -10,6 +10,7 @@ mod oracle;
 mod paths;
 mod resources;
 mod texts;
+mod written;
 
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ pub use json::json_compact;
 pub use paths::http_path;
 pub use resources::{placeholders, yaml_resources};
 pub use texts::{durations, etag_ttl, keys, trip_rule};
+pub use written::yaml_written;
 
 /// The bytes as text; most ways in take nothing else.
 fn text(input: &[u8]) -> Option<&str> {

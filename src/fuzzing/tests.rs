@@ -552,6 +552,12 @@ proptest! {
     }
 
     #[test]
+    fn what_is_written_in_any_style_is_read_as_what_it_means(choices in vec(any::<u8>(), 0..400)) {
+        let folder = tempfile::tempdir().unwrap();
+        yaml_written(folder.path(), &choices);
+    }
+
+    #[test]
     fn no_variable_that_stands_in_a_configuration_is_told(text in configuration()) {
         let folder = tempfile::tempdir().unwrap();
         yaml_resources(folder.path(), text.as_bytes());
