@@ -1,5 +1,6 @@
 //! From daprd to us, beside each other, and back: the same keys, the same hashes, nothing else.
 
+mod back;
 mod daprd;
 mod recorded;
 
