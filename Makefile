@@ -68,7 +68,8 @@ fuzz: ## SECONDS=60 of each fuzz target, or of TARGET alone; needs rustup, a C++
 	@rustup toolchain list | grep -q '^nightly' || rustup toolchain install nightly --profile minimal
 	@python3 tests/fuzz/seeds.py
 	@cp Cargo.lock tests/fuzz/Cargo.lock
-	@for target in $(or $(TARGET),$$($(FUZZ) list --fuzz-dir tests/fuzz)); do \
+	@targets=$(if $(TARGET),"$(TARGET)","$$($(FUZZ) list --fuzz-dir tests/fuzz)") && \
+	for target in $${targets:?no fuzz targets}; do \
 		$(FUZZ) run --fuzz-dir tests/fuzz --target-dir "$(TARGET_DIR)/fuzz" "$$target" \
 			-- -max_total_time=$(SECONDS) -timeout=10; \
 	done

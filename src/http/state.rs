@@ -2,8 +2,8 @@
 
 mod answer;
 pub(crate) mod decode;
-mod loose;
-mod options;
+pub(crate) mod loose;
+pub(crate) mod options;
 pub(super) mod route;
 
 use std::{error::Error, sync::Arc};

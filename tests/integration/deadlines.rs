@@ -1,8 +1,9 @@
 //! A call lasts no longer than its caller waits: by its gRPC deadline, by a call taken back over
-//! gRPC, by a disconnect over HTTP; asleep between retries, on the wire, in the queue, as the probe
-//! of a half-open circuit.
+//! gRPC or HTTP/2, by a disconnect or a reset over HTTP; asleep between retries, on the wire, in the
+//! queue, as the probe of a half-open circuit.
 
 mod caller;
+mod operations;
 
 use std::time::Duration;
 
@@ -55,7 +56,9 @@ fn wait_until_dropped(sidecar: &Sidecar, mark: usize, leaves: Leaves) {
     let (line, code) = match leaves {
         Leaves::GrpcDeadline => return,
         Leaves::GrpcCancel | Leaves::GrpcGone => ("gRPC API Called", "code=1 "),
-        Leaves::HttpDisconnect => ("HTTP API Called", "code=499 "),
+        Leaves::HttpDisconnect | Leaves::HttpReset | Leaves::Http2Cancel => {
+            ("HTTP API Called", "code=499 ")
+        }
     };
     eventually("the call is dropped", || {
         sidecar.said(mark, line).iter().any(|line| line.text.contains(code))
@@ -98,10 +101,44 @@ fn a_retry_that_would_end_too_late_is_not_waited_for() {
 }
 
 #[test]
-fn retries_end_with_their_callers_time() {
+fn a_deadline_means_the_same_in_every_unit() {
     let mut redis = Redis::start();
     redis.kill();
-    let sidecar = start(&statestore_with(&redis, &[]), &retry("300ms"));
+    let sidecar = start(&statestore_with(&redis, &[]), &retry("30s"));
+    for timeout in ["9S", "9000m", "9000000u", "90000000n"] {
+        let mark = sidecar.mark();
+        let told = Caller::to(&sidecar).save(&key("late"), &value("1"), timeout);
+        assert_eq!(told.code, Code::DeadlineExceeded, "{timeout}");
+        assert!(told.message.contains("no time left to retry"), "{timeout}: {}", told.message);
+        assert!(sidecar.said(mark, "Retrying in").is_empty(), "{timeout}");
+    }
+    for timeout in ["1H", "1M", "60S", "60000m", "60000000u"] {
+        let mark = sidecar.mark();
+        let call =
+            Caller::to(&sidecar).begin(Leaves::GrpcDeadline, &key("late"), &value("1"), timeout);
+        sidecar.process.wait_for_line(mark, "Retrying in 30s");
+        call.leave();
+    }
+    finish_at_once(sidecar);
+}
+
+#[test]
+fn retries_end_with_their_callers_time() {
+    let exponential = resiliency(
+        "retries:\n  retryForever:\n    policy: exponential\n    maxInterval: 60s",
+        "retry: retryForever",
+    );
+    std::thread::scope(|scope| {
+        for policies in [retry("300ms"), exponential] {
+            scope.spawn(move || retries_end_in_time(&policies));
+        }
+    });
+}
+
+fn retries_end_in_time(policies: &str) {
+    let mut redis = Redis::start();
+    redis.kill();
+    let sidecar = start(&statestore_with(&redis, &[]), policies);
     let begun = Instant::now();
     let told = Caller::to(&sidecar).save(&key("late"), &value("1"), "1500m");
     let took = begun.elapsed();
@@ -121,7 +158,7 @@ fn retries_end_with_their_callers_time() {
 #[test]
 fn a_call_that_sleeps_between_retries_ends_when_its_caller_leaves() {
     let mut redis = Redis::start();
-    for leaves in [Leaves::GrpcCancel, Leaves::GrpcGone, Leaves::HttpDisconnect] {
+    for leaves in Leaves::ALL.into_iter().filter(|leaves| *leaves != Leaves::GrpcDeadline) {
         redis.kill();
         let sidecar = start(&statestore_with(&redis, &[]), &retry("2s"));
         let call = Caller::to(&sidecar).begin(leaves, &key("left"), &value("1"), "");
