@@ -76,9 +76,11 @@ fn check_text(told: &Malformed) {
         };
         assert!(is_right, "{digits} is no {wanted}");
     }
+    // A transaction's text has the names of metadata as they were sent, as Dapr's has.
+    let has_names = matches!(told, Malformed::Loose(_));
     let told = told.to_string();
     assert!(!told.is_empty());
-    assert!(!told.contains(|c: char| c.is_control() && c != '\n'), "{told:?}");
+    assert!(has_names || !told.contains(char::is_control), "{told:?}");
 }
 
 /// Whether no float64 holds the number. Of a long one only the beginning is told.

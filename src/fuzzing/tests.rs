@@ -321,6 +321,8 @@ fn requests_of_a_transaction_are_read_by_rules_of_their_own() {
 fn what_the_fuzzers_found_holds() {
     http_body_save(br#"{"parallelism":-0}"#);
     http_body_transaction(b"08$~");
+    let named = br#"{"operations":[{"operation":"upsert","request":{"metadata":{"\x7f":0}}}]}"#;
+    http_body_transaction(named);
 }
 
 proptest! {

@@ -25,6 +25,8 @@ const BREAKER: &str = "outrigger.store.statestore.breaker";
 /// How often an attempt failed, by the debug lines of the log.
 const FAILED: &str = "Error for operation component[statestore] output was";
 
+const NOT_RETRIED: &str = "is not retried: its caller stops waiting";
+
 /// Long enough for a call to get where it waits, also on a busy machine.
 const UNDER_WAY: Duration = Duration::from_millis(700);
 
@@ -65,6 +67,16 @@ fn wait_until_dropped(sidecar: &Sidecar, mark: usize, leaves: Leaves) {
     });
 }
 
+/// Leaves in each of these ways at once: most of the time is waiting.
+fn side_by_side(ways: impl IntoIterator<Item = Leaves>, leave: impl Fn(Leaves) + Sync) {
+    std::thread::scope(|scope| {
+        for leaves in ways {
+            let leave = &leave;
+            scope.spawn(move || leave(leaves));
+        }
+    });
+}
+
 /// Nothing is in flight any more: it ends at once and in order, though its grace is longer.
 fn finish_at_once(sidecar: Sidecar) {
     let begun = Instant::now();
@@ -84,7 +96,6 @@ fn a_retry_that_would_end_too_late_is_not_waited_for() {
     let reason = "context deadline exceeded: no time left to retry: failed to set key";
     assert!(told.message.contains(reason), "{}", told.message);
     assert!(told.message.ends_with("connect: connection refused"), "{}", told.message);
-    const NOT_RETRIED: &str = "is not retried: its caller stops waiting";
     // The answer is there before the lines are read.
     sidecar.process.wait_for_line(0, NOT_RETRIED);
     assert_eq!(sidecar.said(0, FAILED).len(), 1);
@@ -145,6 +156,8 @@ fn retries_end_in_time(policies: &str) {
     assert_eq!(told.code, Code::DeadlineExceeded);
     assert!(told.message.contains("no time left to retry"), "{}", told.message);
     assert!(took < Duration::from_secs(10), "{took:?}");
+    // The answer is there before the lines are read.
+    sidecar.process.wait_for_line(0, NOT_RETRIED);
     let attempts = sidecar.said(0, FAILED).len();
     assert!((1..=5).contains(&attempts), "{attempts} attempts");
     redis.restart();
@@ -157,8 +170,9 @@ fn retries_end_in_time(policies: &str) {
 
 #[test]
 fn a_call_that_sleeps_between_retries_ends_when_its_caller_leaves() {
-    let mut redis = Redis::start();
-    for leaves in Leaves::ALL.into_iter().filter(|leaves| *leaves != Leaves::GrpcDeadline) {
+    let others = Leaves::ALL.into_iter().filter(|leaves| *leaves != Leaves::GrpcDeadline);
+    side_by_side(others, |leaves| {
+        let mut redis = Redis::start();
         redis.kill();
         let sidecar = start(&statestore_with(&redis, &[]), &retry("2s"));
         let call = Caller::to(&sidecar).begin(leaves, &key("left"), &value("1"), "");
@@ -176,17 +190,12 @@ fn a_call_that_sleeps_between_retries_ends_when_its_caller_leaves() {
         assert!(!exists(&redis, "left"), "{leaves:?}");
         sidecar.client().save(&key("next"), value("1")).expect("the next call is served");
         finish_at_once(sidecar);
-    }
+    });
 }
 
 #[test]
 fn what_was_on_the_wire_is_cut_and_not_tried_again() {
-    // Most of it is waiting.
-    std::thread::scope(|scope| {
-        for leaves in Leaves::ALL {
-            scope.spawn(move || cut_on_the_wire(leaves));
-        }
-    });
+    side_by_side(Leaves::ALL, cut_on_the_wire);
 }
 
 fn cut_on_the_wire(leaves: Leaves) {
@@ -216,7 +225,7 @@ fn cut_on_the_wire(leaves: Leaves) {
 
 #[test]
 fn what_waits_for_a_connection_is_taken_back() {
-    for leaves in Leaves::ALL {
+    side_by_side(Leaves::ALL, |leaves| {
         let redis = Redis::start();
         // Redis knows the script, so that the first call with it writes.
         let before = Setup::default().redis(&redis).start();
@@ -249,7 +258,7 @@ fn what_waits_for_a_connection_is_taken_back() {
         assert_eq!(redis.written_keys(), written, "{leaves:?}");
         assert!(sidecar.said(0, "Retrying in").is_empty(), "{leaves:?}: it was no failure");
         finish_at_once(sidecar);
-    }
+    });
 }
 
 #[test]
@@ -259,7 +268,7 @@ fn a_probe_whose_caller_leaves_gives_its_slot_back() {
          trip: consecutiveFailures >= 1",
         "circuitBreaker: simpleCB",
     );
-    for leaves in Leaves::ALL {
+    side_by_side(Leaves::ALL, |leaves| {
         let mut redis = Redis::start();
         let sidecar = start(&without_timeouts(&redis), &policies);
         sidecar.wait_until_connected();
@@ -292,7 +301,7 @@ fn a_probe_whose_caller_leaves_gives_its_slot_back() {
         eventually("the circuit closes", || !sidecar.breaker_changes(mark).is_empty());
         assert_eq!(sidecar.breaker_changes(mark), ["half-open to closed"], "{leaves:?}");
         finish_at_once(sidecar);
-    }
+    });
 }
 
 #[test]

@@ -363,20 +363,18 @@ fn operation(kind: &str, item: StateItem) -> TransactionalStateOperation {
     TransactionalStateOperation { operation_type: kind.into(), request: Some(item) }
 }
 
-#[test]
-fn nothing_but_the_hashes_is_left_behind() {
-    let redis = Redis::start();
-    let replica = Redis::replica_of(&redis);
-    let sidecar = Setup::default().redis(&redis).start();
-    sidecar.wait_until_connected();
-    let client = sidecar.client();
-    let name = |name: &str| format!("{APP_ID}||{}", key(name));
+/// A key of the tests as it lies in Redis.
+fn stored(name: &str) -> String {
+    format!("{APP_ID}||{}", key(name))
+}
 
+/// Writes single values in every way, and says what is to be left of them.
+fn leave_single_values(sidecar: &Sidecar) -> BTreeMap<String, Hash> {
+    let client = sidecar.client();
     let text = value("1");
     let once = Hash { data: text.clone().into(), version: 1, ..Hash::default() };
-    let mut expected: BTreeMap<String, Hash> = BTreeMap::new();
-    let mut expect = |key: &str, hash: Hash| drop(expected.insert(name(key), hash));
-
+    let mut left = BTreeMap::new();
+    let mut expect = |name: &str, hash: Hash| drop(left.insert(stored(name), hash));
     client.save(&key("plain"), text.as_str()).expect("saved");
     client.save_version(&key("plain"), &value("2"), "1").expect("saved");
     client.save_version(&key("plain"), &value("3"), "1").expect_err("a conflict");
@@ -405,6 +403,15 @@ fn nothing_but_the_hashes_is_left_behind() {
     let bytes = b"\xff\0\r\n\xc3".to_vec();
     client.save(&key("bytes"), bytes.clone()).expect("saved");
     expect("bytes", Hash { data: bytes, ..once.clone() });
+    left
+}
+
+/// The same with a bulk save and a transaction.
+fn leave_many_values(client: &Client) -> BTreeMap<String, Hash> {
+    let text = value("1");
+    let once = Hash { data: text.clone().into(), version: 1, ..Hash::default() };
+    let mut left = BTreeMap::new();
+    let mut expect = |name: &str, hash: Hash| drop(left.insert(stored(name), hash));
     let bulk = (0..200).map(|n| item(&key(&format!("bulk{n}")), text.as_str())).collect();
     let request = SaveStateRequest { store_name: STORE.into(), states: bulk };
     block_on(client.dapr.clone().save_state(request)).expect("saved");
@@ -419,6 +426,17 @@ fn nothing_but_the_hashes_is_left_behind() {
     };
     block_on(client.dapr.clone().execute_state_transaction(request)).expect("done");
     expect("in-transaction", once);
+    left
+}
+
+#[test]
+fn nothing_but_the_hashes_is_left_behind() {
+    let redis = Redis::start();
+    let replica = Redis::replica_of(&redis);
+    let sidecar = Setup::default().redis(&redis).start();
+    sidecar.wait_until_connected();
+    let mut expected = leave_single_values(&sidecar);
+    expected.extend(leave_many_values(&sidecar.client()));
     sidecar.finish();
 
     let mut daprd = Daprd::on(&url(&redis, canary::PASSWORD));

@@ -32,75 +32,83 @@ const IN_TIME: Duration = Duration::from_secs(8);
 const DEADLINE: &str = "400m";
 const LIMITS: [&str; 2] = ["calls_in_flight", "bytes_in_flight"];
 
-/// The operations by their names. What they delete is there, what they write is not.
-fn operations() -> Vec<(&'static str, Ask)> {
-    let store_name = || STORE.to_owned();
+/// An operation's name, and how it is asked for.
+type Operation = (&'static str, Ask);
+
+/// All of them. What they delete is there, what they write is not.
+fn operations() -> Vec<Operation> {
     let (kept, new) = ([key("kept0"), key("kept1")], [key("new0"), key("new1")]);
-    let saves = || new.iter().map(|key| item(key, value("1"))).collect::<Vec<_>>();
-    let saves_as_json = json!([
-        {"key": new[0], "value": value("1")}, {"key": new[1], "value": value("1")}
-    ]);
-    let bulk_get = GetBulkStateRequest {
-        store_name: store_name(),
-        keys: kept.to_vec(),
+    let mut all = Vec::from(saves(&new));
+    all.extend(deletes(&kept));
+    all.push(bulk_get(&kept));
+    all.push(transaction(&new[0], &kept[0]));
+    all
+}
+
+fn bulk_get(keys: &[String]) -> Operation {
+    let request = GetBulkStateRequest {
+        store_name: STORE.into(),
+        keys: keys.to_vec(),
         ..GetBulkStateRequest::default()
     };
-    let bulk_save = SaveStateRequest { store_name: store_name(), states: saves() };
-    let strong = StateOptions {
+    ("bulk get", Ask::new("GetBulkState", &request, "POST", "/bulk", &json!({"keys": keys})))
+}
+
+fn saves(keys: &[String]) -> [Operation; 2] {
+    let save = |states| SaveStateRequest { store_name: STORE.into(), states };
+    let bulk = save(keys.iter().map(|key| item(key, value("1"))).collect());
+    let items: Vec<Value> =
+        keys.iter().map(|key| json!({"key": key, "value": value("1")})).collect();
+    let options = StateOptions {
         consistency: StateConsistency::ConsistencyStrong.into(),
         ..StateOptions::default()
     };
-    let strong_save = SaveStateRequest {
-        store_name: store_name(),
-        states: vec![StateItem { options: Some(strong), ..item(&new[0], value("1")) }],
-    };
-    let strong_as_json = json!([
-        {"key": new[0], "value": value("1"), "options": {"consistency": "strong"}}
-    ]);
-    let delete = DeleteStateRequest {
-        store_name: store_name(),
-        key: kept[0].clone(),
+    let strong = save(vec![StateItem { options: Some(options), ..item(&keys[0], value("1")) }]);
+    let strong_item =
+        json!([{"key": keys[0], "value": value("1"), "options": {"consistency": "strong"}}]);
+    [
+        ("bulk save", Ask::new("SaveState", &bulk, "POST", "", &items.into())),
+        ("strong save", Ask::new("SaveState", &strong, "POST", "", &strong_item)),
+    ]
+}
+
+/// HTTP deletes no more than one key at once.
+fn deletes(keys: &[String]) -> [Operation; 2] {
+    let path = format!("/{}", keys[0]);
+    let one = DeleteStateRequest {
+        store_name: STORE.into(),
+        key: keys[0].clone(),
         ..DeleteStateRequest::default()
     };
-    let bulk_delete = DeleteBulkStateRequest {
-        store_name: store_name(),
-        states: kept.iter().map(|key| item(key, "")).collect(),
+    let bulk = DeleteBulkStateRequest {
+        store_name: STORE.into(),
+        states: keys.iter().map(|key| item(key, "")).collect(),
     };
+    [
+        ("delete", Ask::new("DeleteState", &one, "DELETE", &path, &Value::Null)),
+        ("bulk delete", Ask::new("DeleteBulkState", &bulk, "DELETE", &path, &Value::Null)),
+    ]
+}
+
+fn transaction(new: &str, kept: &str) -> Operation {
     let operation = |kind: &str, item| TransactionalStateOperation {
         operation_type: kind.to_owned(),
         request: Some(item),
     };
-    let transaction = ExecuteStateTransactionRequest {
-        store_name: store_name(),
+    let request = ExecuteStateTransactionRequest {
+        store_name: STORE.into(),
         operations: vec![
-            operation("upsert", item(&new[0], value("1"))),
-            operation("delete", item(&kept[0], "")),
+            operation("upsert", item(new, value("1"))),
+            operation("delete", item(kept, "")),
         ],
         ..ExecuteStateTransactionRequest::default()
     };
-    let transaction_as_json = json!({"operations": [
-        {"operation": "upsert", "request": {"key": new[0], "value": value("1")}},
-        {"operation": "delete", "request": {"key": kept[0]}},
+    let body = json!({"operations": [
+        {"operation": "upsert", "request": {"key": new, "value": value("1")}},
+        {"operation": "delete", "request": {"key": kept}},
     ]});
-    let one = format!("/{}", kept[0]);
-    vec![
-        ("bulk get", Ask::new("GetBulkState", &bulk_get, "POST", "/bulk", &json!({"keys": kept}))),
-        ("bulk save", Ask::new("SaveState", &bulk_save, "POST", "", &saves_as_json)),
-        ("strong save", Ask::new("SaveState", &strong_save, "POST", "", &strong_as_json)),
-        ("delete", Ask::new("DeleteState", &delete, "DELETE", &one, &Value::Null)),
-        // HTTP has no such operation: the same of one key.
-        ("bulk delete", Ask::new("DeleteBulkState", &bulk_delete, "DELETE", &one, &Value::Null)),
-        (
-            "transaction",
-            Ask::new(
-                "ExecuteStateTransaction",
-                &transaction,
-                "POST",
-                "/transaction",
-                &transaction_as_json,
-            ),
-        ),
-    ]
+    let ask = Ask::new("ExecuteStateTransaction", &request, "POST", "/transaction", &body);
+    ("transaction", ask)
 }
 
 const WAYS: [Leaves; 4] =
@@ -115,12 +123,7 @@ fn in_use(sidecar: &Sidecar, limit: &str, peak: &str) -> f64 {
 }
 
 /// Asks, leaves when it is `under_way`, and looks at what is left.
-fn leave(
-    sidecar: &Sidecar,
-    (name, ask): &(&'static str, Ask),
-    leaves: Leaves,
-    under_way: impl Fn(usize),
-) {
+fn leave(sidecar: &Sidecar, (name, ask): &Operation, leaves: Leaves, under_way: impl Fn(usize)) {
     let (mark, begun) = (sidecar.mark(), Instant::now());
     let call = Caller::to(sidecar).begin_to(leaves, ask.clone(), DEADLINE);
     if matches!(call, Call::Deadline(_)) {
@@ -172,7 +175,7 @@ fn whatever_waits_for_a_paused_redis_ends_with_its_caller() {
     });
 }
 
-fn leave_a_paused_redis(operation: &(&'static str, Ask)) {
+fn leave_a_paused_redis(operation: &Operation) {
     let redis = Redis::start();
     let sidecar = with_keys(&redis, "100ms");
     // Commands wait in Redis, and those of a connection that ends meanwhile are dropped. What
