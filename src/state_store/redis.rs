@@ -26,6 +26,7 @@ use super::{
 use crate::{go_text, timers};
 
 pub mod answers;
+mod apart;
 mod attendant;
 mod calls;
 mod config;

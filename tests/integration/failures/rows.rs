@@ -224,7 +224,7 @@ impl Play<'_> {
     fn check_executed(&self, calls: &[&str]) {
         let Some(redis) = self.redis().first() else {
             let asked = self.scripts() > 0;
-            let refused = self.row.class == Class::Unavailable;
+            let refused = matches!(self.row.class, Class::Unavailable | Class::Refused);
             assert_eq!(asked, refused || self.row.executed == Executed::Perhaps);
             return;
         };

@@ -213,6 +213,11 @@ fn of_redis(id: &str) -> Option<Scene> {
         }),
         "MISCONF" => Scene::redis(&[]).breaks(|servers, _| fail_to_save(&servers[0])),
         "MOVED" => Scene::on_redis(cluster_of_two()),
+        "ASK" => Scene::scripted(PONG, Does::Says("-ASK 1 127.0.0.1:1")),
+        "CROSSSLOT" => {
+            let says = "-CROSSSLOT Keys in request don't hash to the same slot";
+            Scene::scripted(PONG, Does::Says(says))
+        }
         "CLUSTERDOWN" => Scene::on_redis(vec![cluster_node()]),
         "TRYAGAIN" => {
             let says = "-TRYAGAIN Multiple keys request during rehashing of slot";
