@@ -4,6 +4,8 @@
 mod caller;
 mod document;
 mod overload;
+mod play;
 mod rows;
 mod scene;
 mod scripted;
+mod verdicts;

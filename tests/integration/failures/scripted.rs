@@ -4,7 +4,7 @@ use std::{
     io::{Read as _, Write as _},
     net::{Shutdown, TcpListener, TcpStream},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -34,21 +34,30 @@ pub struct Scripted {
 }
 
 struct Shared {
-    on_ping: Does,
     on_script: Mutex<Does>,
     scripts: AtomicUsize,
+    /// How many connections were ever greeted, and how many of these are still there.
+    greeted: AtomicUsize,
+    there: AtomicUsize,
+    /// How many answers are still to come, late.
+    owed: AtomicUsize,
     /// Every connection; `None` once the server has ended.
     connections: Mutex<Option<Vec<TcpStream>>>,
 }
 
 impl Scripted {
-    /// Does this when it is greeted by PING, and that when a script is called.
-    pub fn start(on_ping: Does, on_script: Does) -> Self {
+    /// Does this when a script is called or a key is read.
+    pub fn start(on_script: Does) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("a bound listener").port();
-        let connections = Mutex::new(Some(Vec::new()));
-        let (on_script, scripts) = (Mutex::new(on_script), AtomicUsize::new(0));
-        let shared = Arc::new(Shared { on_ping, on_script, scripts, connections });
+        let shared = Arc::new(Shared {
+            on_script: Mutex::new(on_script),
+            scripts: AtomicUsize::new(0),
+            greeted: AtomicUsize::new(0),
+            there: AtomicUsize::new(0),
+            owed: AtomicUsize::new(0),
+            connections: Mutex::new(Some(Vec::new())),
+        });
         let serving = shared.clone();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -64,21 +73,43 @@ impl Scripted {
         Self { port, shared }
     }
 
-    /// From now on does this when a script is called.
+    /// From now on does this when a script is called or a key is read.
     pub fn on_script(&self, does: Does) {
-        *self.shared.on_script.lock().unwrap_or_else(PoisonError::into_inner) = does;
+        *self.shared.on_script() = does;
     }
 
-    /// How many calls of a script have reached it.
+    /// What it does then.
+    pub fn does(&self) -> Does {
+        *self.shared.on_script()
+    }
+
+    /// How many calls of a script, or reads of a key, have reached it.
     pub fn scripts(&self) -> usize {
         self.shared.scripts.load(Ordering::SeqCst)
     }
 
-    /// Closes its port and every connection.
-    pub fn end(&self) {
-        for stream in self.shared.connections().take().into_iter().flatten() {
+    /// How many connections were greeted.
+    pub fn greeted(&self) -> usize {
+        self.shared.greeted.load(Ordering::SeqCst)
+    }
+
+    /// Whether so many connections are there, and none waits for an answer that comes late.
+    pub fn is_quiet(&self, connections: usize) -> bool {
+        self.shared.there.load(Ordering::SeqCst) >= connections
+            && self.shared.owed.load(Ordering::SeqCst) == 0
+    }
+
+    /// Closes every connection, and takes new ones.
+    pub fn hang_up(&self) {
+        for stream in self.shared.connections().iter_mut().flat_map(|open| open.drain(..)) {
             stream.shutdown(Shutdown::Both).ok();
         }
+    }
+
+    /// Closes its port and every connection.
+    pub fn end(&self) {
+        self.hang_up();
+        *self.shared.connections() = None;
         // Wakes who accepts, which then leaves.
         TcpStream::connect(("127.0.0.1", self.port)).ok();
     }
@@ -91,11 +122,25 @@ impl Drop for Scripted {
 }
 
 impl Shared {
-    fn connections(&self) -> std::sync::MutexGuard<'_, Option<Vec<TcpStream>>> {
+    fn connections(&self) -> MutexGuard<'_, Option<Vec<TcpStream>>> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn on_script(&self) -> MutexGuard<'_, Does> {
+        self.on_script.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn serve(&self, mut stream: TcpStream) {
+        let mut is_greeted = false;
+        self.answer(&mut stream, &mut is_greeted);
+        if is_greeted {
+            self.there.fetch_sub(1, Ordering::SeqCst);
+        }
+        stream.shutdown(Shutdown::Both).ok();
+    }
+
+    /// Until the connection ends.
+    fn answer(&self, stream: &mut TcpStream, is_greeted: &mut bool) {
         let mut received = Vec::new();
         // Redis answers in order: behind what it does not answer, nothing is answered.
         let mut silent = false;
@@ -103,21 +148,28 @@ impl Shared {
         loop {
             while let Some((words, length)) = command(&received) {
                 received.drain(..length);
-                let said = match self.does(&words) {
+                let said = match self.asked(&words) {
                     _ if silent => Ok(()),
                     Does::Says(line) => stream.write_all(format!("{line}\r\n").as_bytes()),
                     Does::SaysLate(line) => {
+                        self.owed.fetch_add(1, Ordering::SeqCst);
                         thread::sleep(LATE);
-                        stream.write_all(format!("{line}\r\n").as_bytes())
+                        let said = stream.write_all(format!("{line}\r\n").as_bytes());
+                        self.owed.fetch_sub(1, Ordering::SeqCst);
+                        said
                     }
                     Does::Nothing => {
                         silent = true;
                         Ok(())
                     }
-                    Does::Closes => return drop(stream.shutdown(Shutdown::Both)),
+                    Does::Closes => return,
                 };
                 if said.is_err() {
                     return;
+                }
+                if words[0] == "PING" && !std::mem::replace(is_greeted, true) {
+                    self.there.fetch_add(1, Ordering::SeqCst);
+                    self.greeted.fetch_add(1, Ordering::SeqCst);
                 }
             }
             match stream.read(&mut piece) {
@@ -127,19 +179,13 @@ impl Shared {
         }
     }
 
-    fn does(&self, words: &[String]) -> Does {
+    fn asked(&self, words: &[String]) -> Does {
         match words[0].to_ascii_uppercase().as_str() {
-            "EVALSHA" | "EVAL" => {
+            "EVALSHA" | "EVAL" | "HGETALL" => {
                 self.scripts.fetch_add(1, Ordering::SeqCst);
-                *self.on_script.lock().unwrap_or_else(PoisonError::into_inner)
+                *self.on_script()
             }
-            "PING" => {
-                if self.on_ping == Does::Closes {
-                    // Time for a call to come and wait for this connection.
-                    thread::sleep(Duration::from_millis(100));
-                }
-                self.on_ping
-            }
+            "PING" => Does::Says("+PONG"),
             _ => Does::Says("+OK"),
         }
     }
