@@ -15,7 +15,7 @@ use self::{
     health::RedisHealth,
     pump::Confirm,
     replicas::Count,
-    reply::{Scope, TIMED_OUT},
+    reply::{Scope, TIMED_OUT, Verdict},
     settings::RedisSettings,
     writes::{Sent, is_strong},
 };
@@ -102,16 +102,20 @@ impl RedisStore {
         })
     }
 
-    /// How many replicas strong writes wait for now.
-    async fn replicas(&self, deadline: Option<Instant>) -> Result<i64, String> {
+    /// How many replicas strong writes wait for now; or how those end that cannot know.
+    async fn replicas(&self, deadline: Option<Instant>) -> Result<i64, Verdict> {
         let ask = async {
-            let connection = self.inner.main.connection().await?;
+            let connection = self.inner.main.connection().await.map_err(Verdict::NotSent)?;
             let pulse = &self.inner.main.pulse;
             let Connection { client, replicas, .. } = &*connection;
             let updated = replicas.update(client, pulse, &self.inner.replicas).await;
-            updated.map_err(|error| reply::lost_cause(&error))
+            updated.map_err(|error| {
+                self.inner.main.heard(error.details());
+                reply::verdict_before(&error)
+            })
         };
-        within(deadline, ask).await.unwrap_or_else(|| Err(TIMED_OUT.to_owned()))?;
+        let late = || Err(Verdict::NotSent(TIMED_OUT.to_owned()));
+        within(deadline, ask).await.unwrap_or_else(late)?;
         Ok(self.inner.replicas.get())
     }
 
@@ -120,13 +124,13 @@ impl RedisStore {
     fn send<'a>(
         &'a self,
         writes: &'a SharedWrites,
-        replicas: Option<&Result<i64, String>>,
+        replicas: Option<&Result<i64, Verdict>>,
         deadline: Option<Instant>,
     ) -> impl Iterator<Item = (Sent<'a>, Option<Instant>)> {
         writes::pieces(writes).map(move |piece| {
             let (lane, deadline) = match replicas.filter(|_| is_strong(&writes[piece.start])) {
-                Some(Err(cause)) => {
-                    let sent = Sent::never(&self.inner.main, writes, piece, cause.clone());
+                Some(Err(verdict)) => {
+                    let sent = Sent::never(&self.inner.main, writes, piece, verdict.clone());
                     return (sent, None);
                 }
                 Some(Ok(1..)) => {

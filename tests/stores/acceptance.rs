@@ -254,26 +254,6 @@ async fn strong_saves_wait_for_replicas_and_keep_nobody_else_waiting() {
 }
 
 #[tokio::test]
-async fn a_save_that_the_replicas_may_lack_is_told_as_such() {
-    let master = Server::start();
-    let port = master.port.to_string();
-    let _replica = Server::start_with(&["--replicaof", "127.0.0.1", &port]);
-    let mut view = master.view();
-    eventually("the replica is in step", || {
-        let info: String = view.ask(&["INFO", "replication"]);
-        async move { info.contains("state=online") }
-    })
-    .await;
-    view.tell(&["ACL", "SETUSER", "app", "on", ">secret", "~*", "+@all", "-wait"]);
-    let store = store_with(&master, &[("redisUsername", "app"), ("redisPassword", "secret")]);
-    let told = write(&store, set("k", "1").strong()).await.unwrap_err();
-    assert!(told.may_have_executed());
-    let text = "redis waiting for 1 replicas to acknowledge write, err: NOPERM";
-    assert!(told.to_string().starts_with(text), "{told}");
-    assert_eq!(view.field("k", "data").as_deref(), Some("1"));
-}
-
-#[tokio::test]
 async fn a_document_of_redis_json_is_not_overwritten() {
     let directory = tempfile::tempdir().unwrap();
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/stores/document_module.c");

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Asserts that one bulk read says what as many single reads say.
-async fn same_as_single_reads(store: &RedisStore, keys: &[StoredKey]) {
+pub async fn same_as_single_reads(store: &RedisStore, keys: &[StoredKey]) {
     let together = store.get_many(keys).await;
     assert_eq!(together.len(), keys.len());
     for (key, answer) in keys.iter().zip(together) {
@@ -18,7 +18,7 @@ async fn same_as_single_reads(store: &RedisStore, keys: &[StoredKey]) {
 }
 
 /// Puts something of every kind on the server; returns the keys to ask for.
-async fn everything(server: &Server, store: &RedisStore) -> Vec<StoredKey> {
+pub async fn everything(server: &Server, store: &RedisStore) -> Vec<StoredKey> {
     let mut view = server.view();
     view.tell(&["SET", "plain", "text"]);
     view.tell(&["RPUSH", "list", "item"]);

@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-async fn keeps_the_contract(store: &ConfiguredStore) {
+pub async fn keeps_the_contract(store: &ConfiguredStore) {
     missing_keys_are_no_error(store).await;
     values_come_back_byte_for_byte(store).await;
     a_matching_etag_wins_and_another_loses(store).await;

@@ -13,7 +13,7 @@ use super::{
     connection::{Connection, Lane},
     pump::Confirm,
     queue::Batch,
-    reply::{self, Scope, Verdict},
+    reply::{self, Failure, Scope, Verdict},
     scripts::{self, WRITE},
     writes::Writes,
 };
@@ -147,14 +147,15 @@ fn confirmed(replicas: i64, waited: Result<Value, Error>) -> Result<(), Verdict>
 }
 
 fn unconfirmed(replicas: i64, error: &Error) -> Verdict {
-    let inner = match reply::verdict_of(error) {
-        Verdict::Error(text) | Verdict::NotSent(text) | Verdict::Unanswered(text) => text,
-        Verdict::Done | Verdict::Conflict | Verdict::Document | Verdict::Unconfirmed(_) => {
-            error.details().to_owned()
-        }
+    let told = |cause: &str| {
+        format!("redis waiting for {replicas} replicas to acknowledge write, err: {cause}")
     };
-    let text = "replicas to acknowledge write, err:";
-    Verdict::Unconfirmed(format!("redis waiting for {replicas} {text} {inner}"))
+    match Failure::from(error) {
+        Failure::Answered(text) => Verdict::Unconfirmed(told(&text)),
+        Failure::NotSent(cause) | Failure::Unanswered(cause) => {
+            Verdict::WaitUnanswered(told(&cause))
+        }
+    }
 }
 
 impl Replies {

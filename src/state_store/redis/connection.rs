@@ -309,7 +309,7 @@ async fn connect(settings: &RedisSettings) -> Result<(Client, Task<Result<(), Er
         client.wait_for_connect().await?;
         match client.ping::<Value>(None).await {
             // Who may not PING may still read and write.
-            Err(error) if !error.details().starts_with("NOPERM") => Err(error),
+            Err(error) if !reply::is_about_the_command(&error) => Err(error),
             _ => Ok(()),
         }
     };

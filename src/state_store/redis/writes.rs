@@ -107,8 +107,8 @@ pub(super) struct Sent<'s> {
     first: usize,
     writes: &'s [Prepared],
     scope: Scope,
-    /// Or why they may not wait in the queue.
-    ticket: Result<Ticket<'s, Writes>, String>,
+    /// Or how they ended without waiting in the queue.
+    ticket: Result<Ticket<'s, Writes>, Verdict>,
 }
 
 impl<'s> Sent<'s> {
@@ -120,18 +120,19 @@ impl<'s> Sent<'s> {
         scope: Scope,
     ) -> Self {
         let ticket = lane.write(Writes::new(writes.clone(), piece.clone(), scope));
+        let ticket = ticket.map_err(Verdict::NotSent);
         Self { lane, first: piece.start, writes: &writes[piece], scope, ticket }
     }
 
-    /// Writes that could not be sent.
+    /// Writes that could not be sent, and so ended like this.
     pub(super) fn never(
         lane: &'s Lane,
         writes: &'s [Prepared],
         piece: Range<usize>,
-        cause: String,
+        verdict: Verdict,
     ) -> Self {
         let first = piece.start;
-        Self { lane, first, writes: &writes[piece], scope: Scope::Single, ticket: Err(cause) }
+        Self { lane, first, writes: &writes[piece], scope: Scope::Single, ticket: Err(verdict) }
     }
 
     /// Waits until `deadline` for how they ended, and fills it in.
@@ -147,7 +148,7 @@ impl<'s> Sent<'s> {
                 .answer(deadline)
                 .await
                 .unwrap_or_else(|why| vec![unheard(lane, why); writes.len()]),
-            Err(cause) => vec![Verdict::NotSent(cause); writes.len()],
+            Err(verdict) => vec![verdict; writes.len()],
         };
         let told = verdicts.into_iter().zip(writes);
         told.map(move |(verdict, write)| verdict.into_result(write, scope))

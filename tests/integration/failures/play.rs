@@ -121,7 +121,7 @@ impl Play<'_> {
     pub fn wait_until_connected(&self) {
         let stores = Store::all(&self.row);
         if let Servers::Scripted(server) = &self.scene.servers {
-            eventually("the server is quiet", || server.is_quiet(stores.len()));
+            eventually("all are answered", || server.answered() >= stores.len());
         }
         for &store in stores {
             eventually("the store is connected", || self.extended(store, "connected") == "true");
@@ -138,24 +138,27 @@ impl Play<'_> {
         classes(&self.sidecar.metrics(), &self.name(store), self.row.operation)
     }
 
-    /// The attempts of one call on the store that retries.
-    fn attempts(&self) -> usize {
-        self.scene.attempts.unwrap_or(match self.row.retry() {
-            Retry::Worthwhile => ATTEMPTS,
-            Retry::Pointless => 1,
-        })
+    /// The attempts of one call on a store.
+    fn attempts(&self, store: Store) -> usize {
+        match (self.scene.attempts, self.row.retry()) {
+            _ if !store.policies(&self.scene).contains("retry") => 1,
+            (Some(attempts), _) => attempts,
+            (None, Retry::Worthwhile) => ATTEMPTS,
+            (None, Retry::Pointless) => 1,
+        }
     }
 
     /// The attempts of one call that are logged as failed.
     fn logged_attempts(&self) -> usize {
+        let attempts = self.attempts(Store::Retries);
         let reads = matches!(self.row.operation, Operation::Get | Operation::BulkGet);
         match self.row.class {
             // Never attempted, never failed, or nobody there to see it fail.
             Some(Class::BadEtag | Class::BadTtl | Class::Ok | Class::Abandoned) | None => 0,
             // A write that Redis refused is set aside, and the attempt goes well.
             Some(Class::Conflict | Class::Refused | Class::Unconfirmed) if !reads => 0,
-            Some(Class::Unclear) => self.attempts() - 1,
-            Some(_) => self.attempts(),
+            Some(Class::Unclear) => attempts - 1,
+            Some(_) => attempts,
         }
     }
 
@@ -171,9 +174,6 @@ impl Play<'_> {
 
     /// Brings the condition about, and waits until it can be met.
     fn prepare(&self, key: &str) {
-        if self.scene.connects {
-            self.wait_until_connected();
-        }
         (self.scene.breaks)(&self.scene, key);
         if self.scene.connects {
             self.wait_until_connected();
@@ -229,10 +229,13 @@ impl Play<'_> {
 
     /// The row as it is with retries, then what the breakers make of it.
     pub fn run(&self) {
-        if self.row.breaker() == Some(Outcome::Abandoned) {
-            self.check_probes();
+        let before = match self.row.breaker() {
+            Some(Outcome::Abandoned) => self.check_probes(),
+            _ => 0,
+        };
+        if self.scene.connects {
+            self.wait_until_connected();
         }
-        let before = self.came();
         self.over_grpc(Store::Retries, "1");
         self.count_logged(self.logged_attempts());
         self.over_http(Store::Retries, "2");
@@ -271,8 +274,9 @@ impl Play<'_> {
 
     /// What reached the server: two calls with retries, two without.
     fn check_sent(&self, before: usize) {
-        let others = self.scene.attempts.unwrap_or(1);
-        let sent = if self.is_sent() { 2 * self.attempts() + 2 * others } else { 0 };
+        let stores = [Store::Retries, Store::Retries, Store::Trips, Store::Tallies];
+        let attempts: usize = stores.iter().map(|&store| self.attempts(store)).sum();
+        let sent = if self.is_sent() { attempts } else { 0 };
         assert_eq!(self.came() - before, sent, "attempts at the server");
         let Some(redis) = self.redis() else { return };
         let waits = if self.scene.asks.strong { sent } else { 0 };
@@ -349,54 +353,53 @@ impl Play<'_> {
         self.ask_over_http(Store::Trips, &self.key("6"));
     }
 
-    /// A probe that ends like this gives its place back, and moves the breaker neither way.
-    pub fn check_probes(&self) {
+    /// A probe that ends like this gives its place back, and moves the breaker neither way. Says how
+    /// many calls have reached the server then.
+    pub fn check_probes(&self) -> usize {
         let server = self.scene.scripted_server();
-        let does = server.does();
-        self.make_half_open(does);
-        let mark = self.sidecar.mark();
-        let name = self.name(Store::Probes);
-        for call in ["probe-1", "probe-2"] {
+        self.make_half_open();
+        let (mark, name) = (self.sidecar.mark(), self.name(Store::Probes));
+        // The first one lasts long enough for another call to come.
+        let deadline = self.scene.asks.deadline;
+        for (call, deadline) in [("probe-1", deadline.map(|_| "3S")), ("probe-2", deadline)] {
             self.wait_until_connected();
-            let (greeted, sent) = (server.greeted(), server.scripts() + 1);
-            let probe = self.scene.asks.begin_over_grpc(&self.client, &name, &self.key(call));
+            let sent = server.scripts() + 1;
+            let asks = Asks { deadline, ..self.scene.asks };
+            let probe = asks.begin_over_grpc(&self.client, &name, &self.key(call));
             eventually("the probe is on the wire", || server.scripts() == sent);
-            let other = Asks::default().over_grpc(&self.client, &name, &self.key("other"));
-            assert!(other.message.contains("too many requests"), "the only probe: {other:?}");
+            if call == "probe-1" {
+                let other = Asks::default().over_grpc(&self.client, &name, &self.key("other"));
+                assert!(other.message.contains("too many requests"), "the only probe: {other:?}");
+            }
             if self.row.told().is_some() {
                 self.compare_grpc(&probe.answer());
             } else {
                 probe.hang_up();
             }
-            if does == Does::Nothing {
-                eventually("it has another connection", || server.greeted() > greeted);
-            }
             assert_eq!(server.scripts(), sent, "only the probe was let through");
             assert_eq!(self.breaker(Store::Probes), "half-open");
         }
-        let moved = self.sidecar.said(mark, &format!("{name}-"));
-        let moved = moved.iter().filter(|line| line.text.contains("changed state from half-open"));
-        assert_eq!(moved.count(), 0);
+        let lines = self.sidecar.said(mark, "changed state from half-open");
+        assert!(!lines.iter().any(|line| line.text.contains(&name)), "{lines:?}");
+        server.scripts()
     }
 
     /// Has the breaker wait for its only probe; afterwards the server does as before.
-    pub fn make_half_open(&self, does: Does) {
+    pub fn make_half_open(&self) {
         self.wait_until_connected();
         let server = self.scene.scripted_server();
-        let greeted = server.greeted();
+        let does = server.does();
         server.on_script(Does::Closes);
         self.fail_once(Store::Probes);
         server.on_script(does);
-        eventually("it has another connection", || server.greeted() > greeted);
         self.wait_until_connected();
         eventually("half-open", || self.breaker(Store::Probes) == "half-open");
     }
 
     /// The callers leave while the server thinks.
     pub fn leave(&self) {
-        self.check_probes();
+        let (asks, begun) = (self.scene.asks, self.check_probes());
         self.wait_until_connected();
-        let (asks, begun) = (self.scene.asks, self.scripts());
         let arrives = |so_many: usize| {
             eventually("the save is on the wire", || self.scripts() == begun + so_many);
         };

@@ -18,7 +18,7 @@ use crate::harness::sidecar::{Setup, Sidecar};
 const POLICIES: &str = "apiVersion: dapr.io/v1alpha1\nkind: Resiliency\nmetadata:\n  name: rows\n\
     spec:\n  policies:\n    timeouts:\n      short: 200ms\n    retries:\n      \
     twice: {policy: constant, duration: 10ms, maxRetries: 2}\n      \
-    patiently: {policy: constant, duration: 800ms, maxRetries: 2}\n      \
+    patiently: {policy: constant, duration: 2s, maxRetries: 1}\n      \
     hourly: {policy: constant, duration: 1h, maxRetries: 2}\n    circuitBreakers:\n      \
     trips: {maxRequests: 1, timeout: 1h, trip: consecutiveFailures >= 1}\n      \
     second: {maxRequests: 1, timeout: 1h, trip: consecutiveFailures >= 2}\n      \

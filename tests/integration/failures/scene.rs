@@ -97,7 +97,7 @@ pub struct Scene {
     pub repairs: Box<Repairs>,
     /// Words of the message of every answer.
     pub says: &'static str,
-    /// How many attempts one call makes, where it is not what the table says of a retry alone.
+    /// How many attempts a call with retries makes, where the table alone does not say it.
     pub attempts: Option<usize>,
     /// Whether Redis did what was asked, where the table does not know.
     pub executed: Option<bool>,
@@ -139,7 +139,7 @@ impl Scene {
     /// A Redis that knows the script, behind a proxy.
     fn behind_a_proxy() -> Self {
         let redis = Redis::start();
-        tell(&redis, &["SCRIPT", "LOAD", include_str!("../../../src/state_store/redis/write.lua")]);
+        load_script(&redis);
         let proxy = Proxy::to(redis.port);
         let host = format!("127.0.0.1:{}", proxy.port);
         let scene = Self::on_redis(vec![redis]).with("redisHost", &host);
@@ -195,7 +195,13 @@ impl Scene {
     /// Retries when there is a connection again, so that each attempt is sent.
     fn retried_patiently(mut self) -> Self {
         self.policies.retries = "retry: patiently";
+        self.attempts = Some(2);
         self
+    }
+
+    /// A server that takes a call and never answers.
+    fn silent() -> Self {
+        Self::scripted(Does::Nothing).without_timeouts()
     }
 
     fn without_timeouts(self) -> Self {
@@ -219,8 +225,10 @@ impl Scene {
     }
 }
 
-/// What the write script answers of one write that it carried out, and late.
-const DONE_LATE: Does = Does::SaysLate(":1");
+/// So that each attempt is one call.
+fn load_script(redis: &Redis) {
+    tell(redis, &["SCRIPT", "LOAD", include_str!("../../../src/state_store/redis/write.lua")]);
+}
 
 fn tell(redis: &Redis, words: &[&str]) {
     redis.query::<redis::Value>(words);

@@ -8,7 +8,6 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
-    time::Duration,
 };
 
 /// What it does when it is asked something.
@@ -16,16 +15,11 @@ use std::{
 pub enum Does {
     /// It answers with this line.
     Says(&'static str),
-    /// It answers with this line, but late.
-    SaysLate(&'static str),
     /// It says nothing.
     Nothing,
     /// It closes the connection.
     Closes,
 }
-
-/// How late: later than a timeout of the tests, sooner than a connection is given up for silence.
-const LATE: Duration = Duration::from_millis(600);
 
 /// The running server.
 pub struct Scripted {
@@ -36,11 +30,8 @@ pub struct Scripted {
 struct Shared {
     on_script: Mutex<Does>,
     scripts: AtomicUsize,
-    /// How many connections were ever greeted, and how many of these are still there.
-    greeted: AtomicUsize,
-    there: AtomicUsize,
-    /// How many answers are still to come, late.
-    owed: AtomicUsize,
+    /// How many connections were greeted and are still answered.
+    answered: AtomicUsize,
     /// Every connection; `None` once the server has ended.
     connections: Mutex<Option<Vec<TcpStream>>>,
 }
@@ -53,9 +44,7 @@ impl Scripted {
         let shared = Arc::new(Shared {
             on_script: Mutex::new(on_script),
             scripts: AtomicUsize::new(0),
-            greeted: AtomicUsize::new(0),
-            there: AtomicUsize::new(0),
-            owed: AtomicUsize::new(0),
+            answered: AtomicUsize::new(0),
             connections: Mutex::new(Some(Vec::new())),
         });
         let serving = shared.clone();
@@ -88,15 +77,9 @@ impl Scripted {
         self.shared.scripts.load(Ordering::SeqCst)
     }
 
-    /// How many connections were greeted.
-    pub fn greeted(&self) -> usize {
-        self.shared.greeted.load(Ordering::SeqCst)
-    }
-
-    /// Whether so many connections are there, and none waits for an answer that comes late.
-    pub fn is_quiet(&self, connections: usize) -> bool {
-        self.shared.there.load(Ordering::SeqCst) >= connections
-            && self.shared.owed.load(Ordering::SeqCst) == 0
+    /// How many connections are answered: those that it closed or left in silence are not.
+    pub fn answered(&self) -> usize {
+        self.shared.answered.load(Ordering::SeqCst)
     }
 
     /// Closes every connection, and takes new ones.
@@ -130,60 +113,48 @@ impl Shared {
         self.on_script.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn serve(&self, mut stream: TcpStream) {
-        let mut is_greeted = false;
-        self.answer(&mut stream, &mut is_greeted);
-        if is_greeted {
-            self.there.fetch_sub(1, Ordering::SeqCst);
-        }
-        stream.shutdown(Shutdown::Both).ok();
-    }
-
     /// Until the connection ends.
-    fn answer(&self, stream: &mut TcpStream, is_greeted: &mut bool) {
-        let mut received = Vec::new();
-        // Redis answers in order: behind what it does not answer, nothing is answered.
-        let mut silent = false;
-        let mut piece = [0; 4096];
-        loop {
+    fn serve(&self, mut stream: TcpStream) {
+        let (mut received, mut piece) = (Vec::new(), [0; 4096]);
+        let (mut is_greeted, mut is_silent) = (false, false);
+        let leave = |is_greeted: bool| {
+            self.answered.fetch_sub(usize::from(is_greeted), Ordering::SeqCst);
+        };
+        let mut is_open = true;
+        while is_open {
             while let Some((words, length)) = command(&received) {
                 received.drain(..length);
-                let said = match self.asked(&words) {
-                    _ if silent => Ok(()),
-                    Does::Says(line) => stream.write_all(format!("{line}\r\n").as_bytes()),
-                    Does::SaysLate(line) => {
-                        self.owed.fetch_add(1, Ordering::SeqCst);
-                        thread::sleep(LATE);
-                        let said = stream.write_all(format!("{line}\r\n").as_bytes());
-                        self.owed.fetch_sub(1, Ordering::SeqCst);
-                        said
+                match self.asked(&words) {
+                    // Redis answers in order: behind what it does not answer, nothing is answered.
+                    _ if is_silent => {}
+                    Does::Says(line) => {
+                        is_open &= stream.write_all(format!("{line}\r\n").as_bytes()).is_ok();
+                        if words[0] == "PING" && !std::mem::replace(&mut is_greeted, true) {
+                            self.answered.fetch_add(1, Ordering::SeqCst);
+                        }
                     }
                     Does::Nothing => {
-                        silent = true;
-                        Ok(())
+                        is_silent = true;
+                        leave(std::mem::take(&mut is_greeted));
                     }
-                    Does::Closes => return,
-                };
-                if said.is_err() {
-                    return;
-                }
-                if words[0] == "PING" && !std::mem::replace(is_greeted, true) {
-                    self.there.fetch_add(1, Ordering::SeqCst);
-                    self.greeted.fetch_add(1, Ordering::SeqCst);
+                    Does::Closes => is_open = false,
                 }
             }
-            match stream.read(&mut piece) {
-                Ok(0) | Err(_) => return,
-                Ok(length) => received.extend_from_slice(&piece[..length]),
+            match is_open.then(|| stream.read(&mut piece)) {
+                None | Some(Ok(0) | Err(_)) => is_open = false,
+                Some(Ok(length)) => received.extend_from_slice(&piece[..length]),
             }
         }
+        leave(is_greeted);
+        stream.shutdown(Shutdown::Both).ok();
     }
 
     fn asked(&self, words: &[String]) -> Does {
         match words[0].to_ascii_uppercase().as_str() {
             "EVALSHA" | "EVAL" | "HGETALL" => {
+                let does = *self.on_script();
                 self.scripts.fetch_add(1, Ordering::SeqCst);
-                *self.on_script()
+                does
             }
             "PING" => Does::Says("+PONG"),
             _ => Does::Says("+OK"),

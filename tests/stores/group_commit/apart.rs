@@ -13,8 +13,8 @@ use crate::{
     ports::free_port,
     redis::{Server, View},
     support::{
-        WriteWith, delete, eventually, is_mismatch, key, prepare, read, set, store_at, store_with,
-        write,
+        InFull, WriteWith, delete, eventually, is_mismatch, key, prepare, read, set, store_at,
+        store_with, write,
     },
 };
 
@@ -103,7 +103,7 @@ async fn a_bulk_save_and_a_transaction_write_all_but_what_is_forbidden() {
         prepare(&store, writes)
     };
     // The script is not even there.
-    let results = store.write(&writes()).await;
+    let results = store.written(&writes()).await;
     for done in [0, 2, 3, 6] {
         assert_eq!(results[done], Ok(()), "{done}");
     }
@@ -118,7 +118,7 @@ async fn a_bulk_save_and_a_transaction_write_all_but_what_is_forbidden() {
     assert_eq!(view.ask::<i64>(&["EXISTS", "no 1", "ok 2"]), 0);
 
     view.tell(&["FLUSHALL"]);
-    let results = store.transact(&writes()).await;
+    let results = store.transacted(&writes()).await;
     let told: Vec<_> = results.iter().map(Result::is_ok).collect();
     assert_eq!(told, [true, false, true, true, false, false, true], "{results:?}");
     assert_eq!(view.field("ok 1", "data").as_deref(), Some("c"));
@@ -131,7 +131,7 @@ async fn the_order_of_a_keys_writes_stays() {
     const KEYS: usize = 4;
     let server = server_with_user();
     let (store, mut view) = (store_of_user(&server).await, server.view());
-    let refusal = store.write(&prepare(&store, vec![set("no", "x"), set("ok", "x")])).await;
+    let refusal = store.written(&prepare(&store, vec![set("no", "x"), set("ok", "x")])).await;
     assert!(refusal[0].is_err() && refusal[1].is_ok(), "{refusal:?}");
     for round in 0..5 {
         // Big enough for several batches.
@@ -142,7 +142,7 @@ async fn the_order_of_a_keys_writes_stays() {
         };
         let saves = (0..SAVES).map(|n| set(&name(n), value(n)));
         let bulk = prepare(&store, saves.clone().collect());
-        let (single, bulk) = tokio::join!(at_once(&store, saves.collect()), store.write(&bulk));
+        let (single, bulk) = tokio::join!(at_once(&store, saves.collect()), store.written(&bulk));
         for (n, result) in single.into_iter().chain(bulk).enumerate() {
             assert_eq!(result.is_ok(), name(n % SAVES) != "no", "{n}: {result:?}");
         }
@@ -174,7 +174,7 @@ async fn who_leaves_before_a_refused_batch_is_sent_again_takes_all_items_along()
     let mut stay = Box::pin(write(&store, set("ok stay", "x")));
     begin(&mut stay).await;
     let leaves = prepare(&store, vec![set("ok left", "x"), set("no", "x")]);
-    let mut leaves = Box::pin(store.write(&leaves));
+    let mut leaves = Box::pin(store.written(&leaves));
     begin(&mut leaves).await;
     eventually("the batch is refused", || {
         let is_refused = refusals() > before;
@@ -204,7 +204,7 @@ async fn strong_saves_beside_a_forbidden_one_wait_for_replicas_once() {
     let names: Vec<_> = (0..20).map(|n| format!("ok {n}")).collect();
     let saves = names.iter().map(String::as_str).chain(["no"]);
     let saves = saves.map(|name| set(name, "x").strong()).collect();
-    let results = store.write(&prepare(&store, saves)).await;
+    let results = store.written(&prepare(&store, saves)).await;
     assert!(results[..20].iter().all(Result::is_ok), "{results:?}");
     assert!(refused(&results[20], "no", "NOPERM"), "{results:?}");
     let waits = view.calls("wait");
@@ -235,7 +235,7 @@ async fn a_cluster_of_one_node_takes_saves_of_different_slots() {
     assert_eq!(view.field("shared", "version"), Some((CALLERS * ROUNDS).to_string()));
     let many = (0..300).map(|n| set(&format!("many{n}"), n.to_string()));
     let writes = prepare(&store, many.chain([delete("k0"), delete("k1").etag("9")]).collect());
-    for results in [store.write(&writes).await, store.transact(&writes).await] {
+    for results in [store.written(&writes).await, store.transacted(&writes).await] {
         assert!(results[..301].iter().all(Result::is_ok), "{results:?}");
     }
     assert_eq!(view.field("many299", "version").as_deref(), Some("2"));
@@ -283,7 +283,7 @@ async fn a_key_of_another_node_costs_the_others_nothing() {
     let node: String = others.ask(&["CLUSTER", "MYID"]);
     view.tell(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &node]);
     let writes = vec![set("{ours}here", "2"), set("{ours}gone", "2")];
-    let results = store.write(&prepare(&store, writes)).await;
+    let results = store.written(&prepare(&store, writes)).await;
     assert_eq!(results[0], Ok(()));
     assert!(refused(&results[1], "{ours}gone", "ASK"), "{results:?}");
     assert_eq!(view.field("{ours}here", "data").as_deref(), Some("2"));

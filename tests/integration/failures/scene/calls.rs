@@ -1,7 +1,7 @@
 //! The rows about what was asked for, about who asks and about the breaker.
 
 use super::{
-    DONE_LATE, Policies, Scene,
+    Policies, Scene,
     conditions::{with_a_replica, written},
     stored,
 };
@@ -56,15 +56,11 @@ fn after_a_lost_answer() -> Scene {
 }
 
 fn of_callers(id: &str) -> Option<Scene> {
-    let silent = || Scene::scripted(Does::Nothing).without_timeouts();
     let waits = |deadline| Asks { deadline: Some(deadline), ..Asks::default() };
     Some(match id {
-        "caller-left" | "shutting-down" => silent(),
-        "deadline" => Scene::scripted(DONE_LATE)
-            .without_timeouts()
-            .asks(waits("200m"))
-            .says("context deadline exceeded"),
-        "deadline-at-once" => silent().asks(waits("1n")).says("context deadline exceeded"),
+        "caller-left" | "shutting-down" => Scene::silent(),
+        "deadline" => Scene::silent().asks(waits("200m")).says("context deadline exceeded"),
+        "deadline-at-once" => Scene::silent().asks(waits("1n")).says("context deadline exceeded"),
         "no-time-to-retry" => {
             let policies = Policies {
                 retries: "retry: hourly",
@@ -72,7 +68,7 @@ fn of_callers(id: &str) -> Option<Scene> {
                 tallies: "retry: hourly, circuitBreaker: tallies",
             };
             let scene = Scene::scripted(Does::Closes).without_timeouts().asks(waits("50S"));
-            Scene { policies, ..scene.says("no time left to retry: EOF") }
+            Scene { policies, ..scene.says("no time left to retry: ") }
         }
         _ => return None,
     })

@@ -3,16 +3,13 @@
 use std::sync::Mutex;
 
 use super::{
-    DONE_LATE, Scene, Servers,
+    Scene, Servers,
     conditions::{connection, count_clients, end_waiting, with_a_replica},
 };
-use crate::{
-    failures::scripted::Does,
-    harness::{
-        eventually,
-        ports::free_port,
-        redis::{Clients, Redis},
-    },
+use crate::harness::{
+    eventually,
+    ports::free_port,
+    redis::{Clients, Redis},
 };
 
 pub fn of(id: &str) -> Option<Scene> {
@@ -62,8 +59,7 @@ fn of_none(id: &str) -> Option<Scene> {
 fn of_lost(id: &str) -> Option<Scene> {
     Some(match id {
         "lost-before-sent" => {
-            let mut scene = Scene::scripted(Does::Nothing).without_timeouts().says("EOF");
-            scene.policies.retries = "retry: patiently";
+            let mut scene = Scene::silent().retried_patiently().says("EOF");
             scene.policies.trips = "circuitBreaker: fifth";
             scene.policies.tallies = "circuitBreaker: fifth";
             scene
@@ -96,14 +92,11 @@ fn of_time(id: &str) -> Option<Scene> {
         "write-timeout-before-sent" => {
             Scene::crowded().with("writeTimeout", "200").says("i/o timeout")
         }
-        "write-timeout-after-sent" => Scene::scripted(DONE_LATE)
-            .retried_patiently()
-            .with("writeTimeout", "200")
-            .says("i/o timeout"),
-        "timeout-before-sent" => bounded(Scene::crowded()),
-        "timeout-after-sent" | "timeout-bulk-get" => {
-            bounded(Scene::scripted(DONE_LATE).retried_patiently())
+        "write-timeout-after-sent" => {
+            Scene::silent().retried_patiently().with("writeTimeout", "200").says("i/o timeout")
         }
+        "timeout-before-sent" => bounded(Scene::crowded()),
+        "timeout-after-sent" | "timeout-bulk-get" => bounded(Scene::silent().retried_patiently()),
         _ => return None,
     })
 }
