@@ -2,6 +2,7 @@
 //! its rows is brought about for real.
 
 mod caller;
+mod cut;
 mod document;
 mod overload;
 mod play;

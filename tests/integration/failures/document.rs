@@ -78,10 +78,3 @@ fn a_row_that_is_changed_missing_or_made_up_is_reported() {
         assert!(!differences(&document.replace(line, &twice), &table).is_empty(), "{line}");
     }
 }
-
-#[test]
-fn zz_print() {
-    for row in table() {
-        println!("ROW | {} |", row.join(" | "));
-    }
-}

@@ -5,7 +5,7 @@ use std::{
     net::{Shutdown, TcpListener, TcpStream},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
 };
@@ -30,6 +30,8 @@ pub struct Scripted {
 struct Shared {
     on_script: Mutex<Does>,
     scripts: AtomicUsize,
+    /// Whether it closes new connections.
+    refuses: AtomicBool,
     /// How many connections were greeted and are still answered.
     answered: AtomicUsize,
     /// Every connection; `None` once the server has ended.
@@ -44,6 +46,7 @@ impl Scripted {
         let shared = Arc::new(Shared {
             on_script: Mutex::new(on_script),
             scripts: AtomicUsize::new(0),
+            refuses: AtomicBool::new(false),
             answered: AtomicUsize::new(0),
             connections: Mutex::new(Some(Vec::new())),
         });
@@ -80,6 +83,11 @@ impl Scripted {
     /// How many connections are answered: those that it closed or left in silence are not.
     pub fn answered(&self) -> usize {
         self.shared.answered.load(Ordering::SeqCst)
+    }
+
+    /// From now on greets nobody, or everybody again.
+    pub fn refuse(&self, refuses: bool) {
+        self.shared.refuses.store(refuses, Ordering::SeqCst);
     }
 
     /// Closes every connection, and takes new ones.
@@ -156,6 +164,7 @@ impl Shared {
                 self.scripts.fetch_add(1, Ordering::SeqCst);
                 does
             }
+            "PING" if self.refuses.load(Ordering::SeqCst) => Does::Closes,
             "PING" => Does::Says("+PONG"),
             _ => Does::Says("+OK"),
         }

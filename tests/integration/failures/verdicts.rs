@@ -86,10 +86,11 @@ impl Play<'_> {
         let waits = asks.begin_over_grpc(&self.client, &self.name(Store::Retries), &self.key("3"));
         server.on_script(Does::Says(":1"));
         self.end_connection(Store::Retries, 2 * ON_WIRE);
+        self.count_logged(ON_WIRE + 1);
+        server.refuse(false);
         for call in wire.into_iter().chain([waits]) {
             assert_eq!(call.answer().code, "OK");
         }
-        self.count_logged(ON_WIRE + 1);
     }
 
     fn fill_wire(&self, store: Store) -> Vec<Begun> {
@@ -112,6 +113,8 @@ impl Play<'_> {
             depths.any(|line| line.ends_with(&waits))
         });
         assert_eq!(self.scripts(), before + ON_WIRE, "what waits was not sent");
+        // A connection that was there for long is replaced, and what waits is sent on the next one.
+        self.scene.scripted_server().refuse(true);
         self.scene.scripted_server().hang_up();
     }
 
@@ -125,6 +128,7 @@ impl Play<'_> {
         let counts = counts.map(|(class, calls)| (class.as_str().to_owned(), calls));
         assert_eq!(self.classes(store), Classes::from(counts));
         assert_eq!(self.scripts(), so_many);
+        self.scene.scripted_server().refuse(false);
         // It needs one failure more than there were calls on the wire.
         assert_eq!(self.breaker(store), "open");
     }

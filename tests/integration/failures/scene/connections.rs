@@ -3,12 +3,11 @@
 use std::sync::Mutex;
 
 use super::{
-    Scene, Servers,
+    Reserved, Scene, Servers,
     conditions::{connection, count_clients, end_waiting, with_a_replica},
 };
 use crate::harness::{
     eventually,
-    ports::free_port,
     redis::{Clients, Redis},
 };
 
@@ -20,6 +19,7 @@ fn of_none(id: &str) -> Option<Scene> {
     Some(match id {
         "NOAUTH" => {
             let mut scene = Scene::redis(&[]).unconnected();
+            scene = scene.patient();
             scene.metadata.retain(|(name, _)| *name != "redisPassword");
             scene
         }
@@ -36,9 +36,12 @@ fn of_none(id: &str) -> Option<Scene> {
                 most.arg(&["SET", "maxclients", "100"]).exec(&mut *only).expect("a higher limit");
             })
         }
-        "connection-refused" => Scene::on(Servers::None, format!("127.0.0.1:{}", free_port()))
-            .unconnected()
-            .says("connection refused"),
+        "connection-refused" => {
+            let reserved = Reserved::new();
+            let host = format!("127.0.0.1:{}", reserved.port());
+            let servers = Servers::Reserved { _port: reserved };
+            Scene::on(servers, host).unconnected().says("connection refused")
+        }
         "name-unknown" => Scene::on(Servers::None, "nowhere.invalid:6379".to_owned())
             .unconnected()
             .says("dial tcp: lookup nowhere.invalid:6379: "),
@@ -59,7 +62,7 @@ fn of_none(id: &str) -> Option<Scene> {
 fn of_lost(id: &str) -> Option<Scene> {
     Some(match id {
         "lost-before-sent" => {
-            let mut scene = Scene::silent().retried_patiently().says("EOF");
+            let mut scene = Scene::silent().retried_patiently().says("failed to set key");
             scene.policies.trips = "circuitBreaker: fifth";
             scene.policies.tallies = "circuitBreaker: fifth";
             scene

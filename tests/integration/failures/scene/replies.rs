@@ -111,7 +111,8 @@ fn of_clusters(id: &str) -> Option<Scene> {
                 tell(&servers[0], &["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to]);
             })
         }
-        "CLUSTERDOWN" => Scene::on_redis(vec![cluster_node()]),
+        // fred ends the connection at this answer.
+        "CLUSTERDOWN" => Scene::on_redis(vec![cluster_node()]).retried_patiently(),
         // Redis says these two of several keys only, and each is then asked for by itself.
         "CROSSSLOT" => {
             Scene::scripted(Does::Says("-CROSSSLOT Keys in request don't hash to the same slot"))
