@@ -6,6 +6,7 @@ mod cut;
 mod document;
 mod overload;
 mod play;
+mod probes;
 mod rows;
 mod scene;
 mod scripted;
