@@ -144,7 +144,9 @@ impl Lane {
 
     /// Whether what waits may be handed to the connection: it answers and is not being replaced.
     pub(super) fn may_send(&self) -> bool {
-        !self.pulse.is_suspected() && !matches!(&*self.door.borrow(), Door::Opening)
+        !self.pulse.is_suspected()
+            && !self.pulse.has_ended()
+            && !matches!(&*self.door.borrow(), Door::Opening)
     }
 
     /// The connection, if nothing is on the wire and something may be.

@@ -303,6 +303,11 @@ pub(super) fn wants_new_connection(text: &str) -> bool {
     answers::find(text).is_some_and(|answer| answer.ask_another)
 }
 
+/// Whether fred says that the connection ended.
+pub(super) fn is_end(error: &Error) -> bool {
+    *error.kind() == ErrorKind::IO || is_without_cause(error)
+}
+
 /// Whether fred only says that its task is gone; the lane knows why.
 pub(super) fn is_without_cause(error: &Error) -> bool {
     *error.kind() == ErrorKind::Unknown && error.details() == TASK_GONE

@@ -9,7 +9,7 @@ use std::{
     future::Future,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -28,6 +28,8 @@ const SILENCE: Duration = Duration::from_secs(10);
 pub(super) struct Pulse {
     beats: Mutex<Beats>,
     on_wire: AtomicUsize,
+    /// Whether a command heard that the connection ended, which its supervisor may hear later.
+    ended: AtomicBool,
     suspected: Notify,
     /// Told to the watchdog when a suspicion was cleared.
     calmed: Notify,
@@ -51,6 +53,7 @@ impl Pulse {
     /// A new connection: the old one's suspicion is not its own.
     pub(super) fn reset(&self) {
         self.beats().suspicion = None;
+        self.ended.store(false, Ordering::Relaxed);
         self.clear();
     }
 
@@ -77,6 +80,11 @@ impl Pulse {
     /// Whether it is doubtful that the connection answers: nothing more should be handed to it.
     pub(super) fn is_suspected(&self) -> bool {
         self.beats().suspicion.is_some()
+    }
+
+    /// Whether the connection is known to have ended: what is handed to it now is never sent.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
     }
 
     /// There is something new to send.
@@ -178,7 +186,12 @@ impl OnWire<'_> {
         match reply {
             Ok(_) => self.answered(),
             Err(error) if reply::is_server_text(error.details()) => self.answered(),
-            Err(_) => self.failed(),
+            Err(error) => {
+                if reply::is_end(error) {
+                    self.pulse.ended.store(true, Ordering::Relaxed);
+                }
+                self.failed();
+            }
         }
     }
 
