@@ -71,7 +71,19 @@ pub struct ClientSocket {
     io: TokioIo<Stream>,
     /// Read already, and to be read again.
     ahead: BytesMut,
+    end: End,
     clock: Option<HeadClock>,
+}
+
+/// The end of what the client sends.
+#[derive(Clone, Copy)]
+enum End {
+    NotSeen,
+    /// It came while hyper did not ask, so often.
+    Seen {
+        turns: u8,
+    },
+    Told,
 }
 
 struct HeadClock {
@@ -85,7 +97,7 @@ struct HeadClock {
 impl ClientSocket {
     /// `stream`, of which `head_start` was read already.
     pub fn new(stream: Stream, head_start: Bytes) -> Self {
-        Self { io: TokioIo::new(stream), ahead: head_start.into(), clock: None }
+        Self { io: TokioIo::new(stream), ahead: head_start.into(), end: End::NotSeen, clock: None }
     }
 
     /// Ends the connection with an error when a request's head takes longer than `limit` from its
@@ -102,6 +114,10 @@ impl ClientSocket {
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         if self.ahead.is_empty() {
+            if let End::Seen { .. } = self.end {
+                self.end = End::Told;
+                return Poll::Ready(Ok(()));
+            }
             return Pin::new(&mut self.io).poll_read(cx, buf);
         }
         let length = self.ahead.len().min(buf.remaining());
@@ -109,10 +125,23 @@ impl ClientSocket {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads ahead while a request is answered; an error says that its client is gone.
+    /// Reads ahead while a request is answered; an error says that its client is gone, which hyper
+    /// would not notice: in the midst of a body it asks for more, and hears of the end itself.
     fn look_ahead(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        /// How often hyper is given the opportunity to ask.
+        const TURNS: u8 = 3;
         if !self.clock.as_ref().is_some_and(|clock| clock.phase.is(ANSWERING)) {
             return Ok(());
+        }
+        match &mut self.end {
+            End::NotSeen => {}
+            End::Seen { turns: TURNS } => return Err(io::ErrorKind::UnexpectedEof.into()),
+            End::Seen { turns } => {
+                *turns += 1;
+                cx.waker().wake_by_ref();
+                return Ok(());
+            }
+            End::Told => return Ok(()),
         }
         let mut room = [const { MaybeUninit::uninit() }; AHEAD];
         while let Some(left) = AHEAD.checked_sub(self.ahead.len()).filter(|left| *left > 0) {
@@ -121,7 +150,9 @@ impl ClientSocket {
                 Poll::Pending => break,
                 Poll::Ready(Err(error)) => return Err(error),
                 Poll::Ready(Ok(())) if read.filled().is_empty() => {
-                    return Err(io::ErrorKind::UnexpectedEof.into());
+                    self.end = End::Seen { turns: 0 };
+                    cx.waker().wake_by_ref();
+                    break;
                 }
                 Poll::Ready(Ok(())) => {
                     self.ahead.extend_from_slice(read.filled());
