@@ -1,12 +1,19 @@
 //! What we answer differently on purpose: `differences.json`, one entry a place.
 
-use std::{collections::BTreeSet, fs, path::Path, sync::LazyLock};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    sync::LazyLock,
+};
 
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::recording::given;
+
 /// A place where we answer something else than daprd.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Difference {
     /// The scenario's name.
@@ -15,8 +22,46 @@ pub struct Difference {
     pub place: String,
     /// The row of `docs/compatibility.md` that says why.
     pub row: u8,
-    /// Our answer, compared like a recorded one; null for none.
-    pub ours: Value,
+    /// The fields that differ; all others are as recorded. `answer` is the whole of it.
+    pub fields: BTreeMap<String, Values>,
+}
+
+/// What is in a field; `None` where it is not there.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Values {
+    #[serde(default, deserialize_with = "given")]
+    pub daprd: Option<Value>,
+    /// Compared like a recorded one. For lines of the log null says that they are not there.
+    #[serde(default, deserialize_with = "given")]
+    pub outrigger: Option<Value>,
+}
+
+impl Difference {
+    /// A field that is recorded otherwise than the list has it.
+    pub fn not_as_recorded(&self, recorded: &Value) -> Option<&str> {
+        let wrong = self.fields.iter().find(|(field, values)| {
+            let recorded = if *field == "answer" { Some(recorded) } else { recorded.get(field) };
+            recorded != values.daprd.as_ref()
+        });
+        wrong.map(|(field, _)| field.as_str())
+    }
+
+    /// Our answer: the recorded one but for the listed fields.
+    pub fn ours(&self, recorded: &Value) -> Value {
+        let mut answer = recorded.clone();
+        for (field, values) in &self.fields {
+            let ours = values.outrigger.clone();
+            match answer.as_object_mut() {
+                Some(fields) if field != "answer" => match ours {
+                    Some(ours) => drop(fields.insert(field.clone(), ours)),
+                    None => drop(fields.remove(field)),
+                },
+                _ => answer = ours.unwrap_or_default(),
+            }
+        }
+        answer
+    }
 }
 
 /// The whole list.
@@ -54,8 +99,7 @@ fn shows(row: u8) -> String {
     }
 }
 
-#[test]
-fn the_document_says_where_each_difference_shows() {
+pub fn the_document_says_where_each_difference_shows() {
     let published = published();
     let numbers: Vec<u8> = published.iter().map(|(number, _)| *number).collect();
     let expected: Vec<u8> = (1..).take(numbers.len()).collect();
@@ -68,8 +112,7 @@ fn the_document_says_where_each_difference_shows() {
     assert!(wrong.is_empty(), "the last column should be\n{}", wrong.join("\n"));
 }
 
-#[test]
-fn no_place_is_listed_twice() {
+pub fn no_place_is_listed_twice() {
     let places: BTreeSet<_> = LISTED.iter().map(|one| (&one.scenario, &one.place)).collect();
     assert_eq!(places.len(), LISTED.len());
 }
