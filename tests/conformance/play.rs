@@ -37,13 +37,13 @@ pub struct Played {
     pub answers: Vec<Value>,
     /// How the sidecar ended, or a text that says that it did not.
     pub exit_code: Value,
-    /// What it said.
-    pub lines: Vec<String>,
+    /// What it said, line by line.
+    pub lines: Value,
 }
 
 impl Played {
     /// A scenario that could not be played.
-    pub fn broken(problem: &str, lines: Vec<String>) -> Self {
+    pub fn broken(problem: &str, lines: Value) -> Self {
         Self { problem: Some(problem.to_owned()), lines, ..Self::default() }
     }
 }
@@ -67,7 +67,7 @@ fn caught(play: impl FnOnce() -> Played) -> Played {
             .unwrap_or_else(|| "it could not be played".to_owned())
     };
     panic::catch_unwind(AssertUnwindSafe(play))
-        .unwrap_or_else(|cause| Played::broken(&told(cause), Vec::new()))
+        .unwrap_or_else(|cause| Played::broken(&told(cause), Value::Null))
 }
 
 /// The Redis of a scenario with its password.
@@ -121,7 +121,7 @@ fn start(setup: &Setup) -> Result<Sidecar, Box<Played>> {
             return Err(Box::new(Played { exit_code, lines, ..Played::default() }));
         }
     }
-    Err(Box::new(Played::broken("it found no free port five times in a row", Vec::new())))
+    Err(Box::new(Played::broken("it found no free port five times in a row", Value::Null)))
 }
 
 /// Lets go of a process that does not end. Others that it has started may hold its outputs open,
@@ -172,7 +172,7 @@ fn steps(scenario: &Scenario, server: &mut Server, mut sidecar: Sidecar) -> Play
     played
 }
 
-fn lines(process: &Process) -> Vec<String> {
+fn lines(process: &Process) -> Value {
     process.lines().into_iter().map(|line| line.text).collect()
 }
 

@@ -1,6 +1,6 @@
 //! Which answers are the same, which differ on purpose, and which simply differ.
 
-use std::{collections::BTreeSet, fmt};
+use std::{borrow::Cow, collections::BTreeSet, fmt};
 
 use serde_json::{Value, json};
 
@@ -12,40 +12,42 @@ use crate::{
 };
 
 /// One thing that is compared.
-pub struct Check {
+pub struct Check<'a> {
     /// Where, as the list of differences names it.
     pub place: String,
     /// What was done, for the reader.
-    pub done: String,
+    done: Option<&'a Do>,
     pub kind: Kind,
-    pub recorded: Value,
-    pub found: Value,
+    pub recorded: Cow<'a, Value>,
+    found: Cow<'a, Value>,
 }
 
 /// Everything that a scenario compares.
-pub fn checks(scenario: &Scenario, played: &Played) -> Vec<Check> {
-    let plain = |place: &str, recorded: Value, found: Value| {
-        let (place, done) = (place.to_owned(), String::new());
-        Check { place, done, kind: Kind::Whole, recorded, found }
+pub fn checks<'a>(scenario: &'a Scenario, played: &'a Played) -> Vec<Check<'a>> {
+    let plain = |place: &str, kind, recorded: Value, found| {
+        let (place, recorded) = (place.to_owned(), Cow::Owned(recorded));
+        Check { place, done: None, kind, recorded, found }
     };
-    let mut checks = vec![plain("ready", json!(scenario.ready), json!(played.ready))];
+    let ready = Cow::Owned(json!(played.ready));
+    let mut checks = vec![plain("ready", Kind::Whole, json!(scenario.ready), ready)];
     for (at, (step, found)) in scenario.steps.iter().zip(&played.answers).enumerate() {
-        let Some(recorded) = step.expect.clone() else { continue };
+        let Some(recorded) = &step.expect else { continue };
         let kind = match step.r#do {
             Do::Grpc(_) => Kind::Grpc,
             Do::Http(_) => Kind::Http(headers(scenario, step)),
             Do::Redis { .. } | Do::Server { .. } | Do::Sleep { .. } => Kind::Whole,
         };
-        let (place, found) = (format!("step {at}"), found.clone());
-        checks.push(Check { place, done: described(&step.r#do), kind, recorded, found });
+        let (place, done) = (format!("step {at}"), Some(&step.r#do));
+        let (recorded, found) = (Cow::Borrowed(recorded), Cow::Borrowed(found));
+        checks.push(Check { place, done, kind, recorded, found });
     }
     for (at, texts) in expected_lines(&scenario.log_lines) {
-        let (recorded, found) = (json!(texts), json!(played.lines));
-        let (place, done) = (format!("lines {at}"), String::new());
-        checks.push(Check { place, done, kind: Kind::Lines, recorded, found });
+        let found = Cow::Borrowed(&played.lines);
+        checks.push(plain(&format!("lines {at}"), Kind::Lines, json!(texts), found));
     }
     if let Some(code) = scenario.exit_code {
-        checks.push(plain("exit code", json!(code), json!(played.exit_code)));
+        let found = Cow::Borrowed(&played.exit_code);
+        checks.push(plain("exit code", Kind::Whole, json!(code), found));
     }
     checks
 }
@@ -119,7 +121,8 @@ fn verdict(check: &Check, listed: Option<&Difference>, strict: bool) -> Verdict 
 }
 
 fn differs(check: &Check, mismatches: &[compare::Mismatch]) -> Verdict {
-    let mut text = format!("{}: {}", check.place, check.done);
+    let done = check.done.map(described).unwrap_or_default();
+    let mut text = format!("{}: {done}", check.place);
     for mismatch in mismatches {
         text.push_str(&format!("\n    {mismatch}"));
     }
@@ -131,8 +134,9 @@ const LAST_LINES: usize = 10;
 
 fn went_wrong(problem: &str, played: &Played) -> String {
     let mut text = problem.to_owned();
-    for line in &played.lines[played.lines.len().saturating_sub(LAST_LINES)..] {
-        text.push_str(&format!("\n    | {line}"));
+    let lines: Vec<_> = played.lines.as_array().into_iter().flatten().collect();
+    for line in &lines[lines.len().saturating_sub(LAST_LINES)..] {
+        text.push_str(&format!("\n    | {}", line.as_str().unwrap_or_default()));
     }
     text
 }
@@ -259,7 +263,7 @@ pub fn what_is_listed_wrongly_is_reported() {
 }
 
 pub fn what_goes_wrong_is_told_once() {
-    let played = Played::broken("it burns", vec!["the last line".to_owned()]);
+    let played = Played::broken("it burns", json!(["the last line"]));
     let told = judge(&[(recording::all().swap_remove(0), played)], &[], true);
     let text = told.to_string();
     assert!(!told.is_clean() && text.contains("it burns\n    | the last line"), "{text}");
