@@ -186,9 +186,14 @@ fn changed_lists(scenario: &Scenario, played: &Played, listed: &[Difference]) ->
     changed
 }
 
+fn of_step(listed: &[Difference], at: usize) -> Vec<Difference> {
+    let place = format!("step {at}");
+    listed.iter().filter(|entry| entry.place == place).cloned().collect()
+}
+
 type Lists = Vec<(String, Vec<Difference>)>;
 
-/// Changes all recordings and all of the list, one thing at a time.
+/// Changes all recordings and all of the list, one thing at a time, each undone before the next.
 pub fn every_change_is_reported(all: &[(Scenario, Played)]) {
     let mut count = 0;
     let mut missed = Vec::new();
@@ -204,10 +209,18 @@ pub fn every_change_is_reported(all: &[(Scenario, Played)]) {
                 missed.push(format!("{}, {what}", scenario.name));
             }
         };
-        let mut changed = (scenario.clone(), played.clone());
+        // A step is judged alone, because there are many changes and many steps.
+        let mut alone = (scenario.clone(), played.clone());
+        alone.0.log_lines.clear();
+        alone.0.steps.iter_mut().for_each(|step| step.expect = None);
+        let mut whole = (scenario.clone(), played.clone());
         for (what, mut change) in changes(scenario, played) {
+            let (changed, listed) = match change {
+                Change::Step(at, _) => (&mut alone, of_step(&mine, at)),
+                _ => (&mut whole, mine.clone()),
+            };
             change.make(&mut changed.0);
-            judge(what, &changed, &mine);
+            judge(what, changed, &listed);
             change.make(&mut changed.0);
         }
         for (what, listed) in changed_lists(scenario, played, &mine) {
