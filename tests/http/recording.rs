@@ -27,14 +27,6 @@ pub enum Do {
     Grpc { grpc: String, request: Value },
 }
 
-/// What daprd answered over HTTP.
-#[derive(Deserialize)]
-pub struct Recorded {
-    pub status: u16,
-    pub headers: BTreeMap<String, String>,
-    pub body: String,
-}
-
 pub fn read(file: &str) -> Scenario {
     let path = format!("{}/tests/data/conformance/{file}.json", env!("CARGO_MANIFEST_DIR"));
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
@@ -61,10 +53,12 @@ static DIFFERENCES: LazyLock<Vec<Difference>> = LazyLock::new(|| {
 });
 
 impl Difference {
-    /// Our answer's body, if nothing else differs.
-    pub fn body(&self) -> Option<&str> {
-        let body = self.fields.get("body").filter(|_| self.fields.len() == 1);
-        body.and_then(|values| values.outrigger.as_str())
+    /// Our answer to a step of which this was recorded.
+    pub fn ours(&self, mut recorded: Value) -> Value {
+        for (field, values) in &self.fields {
+            recorded[field] = values.outrigger.clone();
+        }
+        recorded
     }
 }
 
