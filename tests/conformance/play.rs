@@ -5,13 +5,15 @@ use std::{
     mem,
     panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use nix::sys::signal::Signal;
 use redis::Value as Reply;
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 use crate::{
     grpc,
@@ -95,12 +97,20 @@ fn prepared(scenario: &Scenario, program: Option<&PathBuf>) -> (Server, Setup) {
     (server, setup)
 }
 
+/// Whether a sidecar did not get ready, so that it is not waited for so long in other scenarios.
+static HANGS: AtomicBool = AtomicBool::new(false);
+
+fn patience() -> Duration {
+    if HANGS.load(Ordering::Relaxed) { Duration::from_secs(3) } else { PATIENCE }
+}
+
 /// Starts a sidecar and waits until it is ready; the error is what came instead.
 fn start(setup: &Setup) -> Result<Sidecar, Box<Played>> {
     // Another process may take a port before the sidecar does.
     for _ in 0..5 {
         let mut sidecar = setup.launch();
-        let end = Instant::now() + PATIENCE;
+        let patience = patience();
+        let end = Instant::now() + patience;
         while sidecar.process.status().is_none() {
             let path = "/v1.0/healthz/outbound";
             let health = request("GET", sidecar.http_port, path, &[], &[]);
@@ -108,7 +118,8 @@ fn start(setup: &Setup) -> Result<Sidecar, Box<Played>> {
                 return Ok(sidecar);
             }
             if Instant::now() > end {
-                let problem = format!("it is neither ready nor at its end after {PATIENCE:?}");
+                HANGS.store(true, Ordering::Relaxed);
+                let problem = format!("it is neither ready nor at its end after {patience:?}");
                 let played = Played::broken(&problem, lines(&sidecar.process));
                 give_up(sidecar);
                 return Err(Box::new(played));
