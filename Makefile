@@ -42,8 +42,8 @@ install-check: ## cargo install as docs/ci.md has it, as a debug build into targ
 	"$(TARGET_DIR)/install-check/bin/outrigger" --version
 
 conformance: redis ## what a real daprd answered, replayed; SIDECAR=PATH replays it against another binary
-	@OUTRIGGER_CONFORMANCE_SIDECAR="$(SIDECAR)" $(CARGO) test --locked --quiet --test conformance \
-		what_daprd_answered -- --nocapture
+	@$(CARGO) test --locked --quiet --test conformance what_daprd_answered \
+		-- --nocapture $(if $(SIDECAR),--sidecar "$(SIDECAR)")
 
 bench: bench-programs ## speed beside the floors, and beside DAPRD=PATH; QUICK=1, ONLY=SECTION,..., ROUNDS=N
 	@DAPRD="$(DAPRD)" "$(TARGET_DIR)/dist/outrigger-bench" $(BENCH_FLAGS)
