@@ -66,6 +66,10 @@ const SMALL: usize = 1024;
 /// How much of what a client sends behind a request is read before that is answered.
 const AHEAD: usize = 4096;
 
+/// How long hyper may take to ask for what a client sent last, which it does as soon as it has dealt with
+/// what came before; a request that it has read as a whole it asks nothing more for.
+const PATIENCE: Duration = Duration::from_millis(200);
+
 /// A client's socket.
 pub struct ClientSocket {
     io: TokioIo<Stream>,
@@ -76,12 +80,11 @@ pub struct ClientSocket {
 }
 
 /// The end of what the client sends.
-#[derive(Clone, Copy)]
 enum End {
     NotSeen,
-    /// It came while hyper did not ask, so often.
+    /// It came while hyper did not ask, which it may do yet.
     Seen {
-        turns: u8,
+        patience: Pin<Box<Sleep>>,
     },
     Told,
 }
@@ -128,18 +131,16 @@ impl ClientSocket {
     /// Reads ahead while a request is answered; an error says that its client is gone, which hyper
     /// would not notice: in the midst of a body it asks for more, and hears of the end itself.
     fn look_ahead(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        /// How often hyper is given the opportunity to ask.
-        const TURNS: u8 = 3;
         if !self.clock.as_ref().is_some_and(|clock| clock.phase.is(ANSWERING)) {
             return Ok(());
         }
         match &mut self.end {
             End::NotSeen => {}
-            End::Seen { turns: TURNS } => return Err(io::ErrorKind::UnexpectedEof.into()),
-            End::Seen { turns } => {
-                *turns += 1;
-                cx.waker().wake_by_ref();
-                return Ok(());
+            End::Seen { patience } => {
+                return match patience.as_mut().poll(cx) {
+                    Poll::Ready(()) => Err(io::ErrorKind::UnexpectedEof.into()),
+                    Poll::Pending => Ok(()),
+                };
             }
             End::Told => return Ok(()),
         }
@@ -150,7 +151,7 @@ impl ClientSocket {
                 Poll::Pending => break,
                 Poll::Ready(Err(error)) => return Err(error),
                 Poll::Ready(Ok(())) if read.filled().is_empty() => {
-                    self.end = End::Seen { turns: 0 };
+                    self.end = End::Seen { patience: Box::pin(timers::sleep(PATIENCE)) };
                     cx.waker().wake_by_ref();
                     break;
                 }
