@@ -97,7 +97,8 @@ fn prepared(scenario: &Scenario, program: Option<&PathBuf>) -> (Server, Setup) {
     (server, setup)
 }
 
-/// Whether a sidecar did not get ready, so that it is not waited for so long in other scenarios.
+/// Whether a sidecar did not get ready, or did not end, so that it is not waited for so long in
+/// other scenarios.
 static HANGS: AtomicBool = AtomicBool::new(false);
 
 fn patience() -> Duration {
@@ -166,7 +167,8 @@ fn steps(scenario: &Scenario, server: &mut Server, mut sidecar: Sidecar) -> Play
     if !told_to_end && sidecar.process.status().is_none() {
         sidecar.process.signal(Signal::SIGTERM);
     }
-    let end = Instant::now() + PATIENCE;
+    let patience = patience();
+    let end = Instant::now() + patience;
     while sidecar.process.status().is_none() && Instant::now() < end {
         thread::sleep(Duration::from_millis(5));
     }
@@ -176,7 +178,8 @@ fn steps(scenario: &Scenario, server: &mut Server, mut sidecar: Sidecar) -> Play
         played.exit_code = json!(sidecar.process.exit_code());
         played.lines = lines(&sidecar.process);
     } else {
-        played.exit_code = json!(format!("it does not end within {PATIENCE:?}"));
+        HANGS.store(true, Ordering::Relaxed);
+        played.exit_code = json!(format!("it does not end within {patience:?}"));
         played.lines = lines(&sidecar.process);
         give_up(sidecar);
     }
