@@ -4,6 +4,7 @@
 mod caller;
 mod cut;
 mod document;
+mod operations;
 mod overload;
 mod play;
 mod probes;
