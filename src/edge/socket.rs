@@ -1,11 +1,16 @@
 //! A client's socket as hyper sees it: with the bytes that were read to learn its protocol put
-//! back, and with a limit on the time that an HTTP/1.1 client takes to send a request's head.
+//! back, with a limit on the time that an HTTP/1.1 client takes to send a request's head, and with an
+//! eye on whether it is still there.
+//!
+//! hyper looks for the end of what a client sends while it answers, but not behind bytes that came
+//! after the request. Those are read ahead here, up to a point, so that an end behind them is seen.
 //!
 //! hyper's own limit also ends connections that are idle between requests. Clients keep those in
 //! pools, and one that sends into a connection being closed loses its request.
 
 use std::{
     io,
+    mem::MaybeUninit,
     pin::Pin,
     sync::{
         Arc,
@@ -15,8 +20,8 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use hyper::rt::{Read, ReadBufCursor, Write};
+use bytes::{Bytes, BytesMut};
+use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, Sleep};
 
@@ -58,12 +63,30 @@ impl Drop for Answering {
 /// The kernel takes several pieces up to this many bytes faster as one, copied together.
 const SMALL: usize = 1024;
 
+/// How much of what a client sends behind a request is read before that is answered.
+const AHEAD: usize = 4096;
+
+/// How long hyper may take to ask for what a client sent last, which it does as soon as it has dealt with
+/// what came before; a request that it has read as a whole it asks nothing more for.
+const PATIENCE: Duration = Duration::from_millis(200);
+
 /// A client's socket.
 pub struct ClientSocket {
     io: TokioIo<Stream>,
     /// Read already, and to be read again.
-    head_start: Bytes,
+    ahead: BytesMut,
+    end: End,
     clock: Option<HeadClock>,
+}
+
+/// The end of what the client sends.
+enum End {
+    NotSeen,
+    /// It came while hyper did not ask, which it may do yet.
+    Seen {
+        patience: Pin<Box<Sleep>>,
+    },
+    Told,
 }
 
 struct HeadClock {
@@ -77,7 +100,7 @@ struct HeadClock {
 impl ClientSocket {
     /// `stream`, of which `head_start` was read already.
     pub fn new(stream: Stream, head_start: Bytes) -> Self {
-        Self { io: TokioIo::new(stream), head_start, clock: None }
+        Self { io: TokioIo::new(stream), ahead: head_start.into(), end: End::NotSeen, clock: None }
     }
 
     /// Ends the connection with an error when a request's head takes longer than `limit` from its
@@ -93,12 +116,53 @@ impl ClientSocket {
         cx: &mut Context<'_>,
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.head_start.is_empty() {
+        if self.ahead.is_empty() {
+            if let End::Seen { .. } = self.end {
+                self.end = End::Told;
+                return Poll::Ready(Ok(()));
+            }
             return Pin::new(&mut self.io).poll_read(cx, buf);
         }
-        let length = self.head_start.len().min(buf.remaining());
-        buf.put_slice(&self.head_start.split_to(length));
+        let length = self.ahead.len().min(buf.remaining());
+        buf.put_slice(&self.ahead.split_to(length));
         Poll::Ready(Ok(()))
+    }
+
+    /// Reads ahead while a request is answered; an error says that its client is gone, which hyper
+    /// would not notice: in the midst of a body it asks for more, and hears of the end itself.
+    fn look_ahead(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if !self.clock.as_ref().is_some_and(|clock| clock.phase.is(ANSWERING)) {
+            return Ok(());
+        }
+        match &mut self.end {
+            End::NotSeen => {}
+            End::Seen { patience } => {
+                return match patience.as_mut().poll(cx) {
+                    Poll::Ready(()) => Err(io::ErrorKind::UnexpectedEof.into()),
+                    Poll::Pending => Ok(()),
+                };
+            }
+            End::Told => return Ok(()),
+        }
+        let mut room = [const { MaybeUninit::uninit() }; AHEAD];
+        while let Some(left) = AHEAD.checked_sub(self.ahead.len()).filter(|left| *left > 0) {
+            let mut read = ReadBuf::uninit(&mut room[..left]);
+            match Pin::new(&mut self.io).poll_read(cx, read.unfilled()) {
+                Poll::Pending => break,
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Ready(Ok(())) if read.filled().is_empty() => {
+                    self.end = End::Seen { patience: Box::pin(timers::sleep(PATIENCE)) };
+                    cx.waker().wake_by_ref();
+                    break;
+                }
+                Poll::Ready(Ok(())) => {
+                    self.ahead.extend_from_slice(read.filled());
+                    // They may be of the request's body, for which hyper waits.
+                    cx.waker().wake_by_ref();
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -149,8 +213,11 @@ impl Write for ClientSocket {
         Pin::new(&mut self.io).poll_write(cx, buf)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+    // Which hyper calls whenever it has looked at the connection.
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.look_ahead(cx)?;
+        Pin::new(&mut this.io).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -275,7 +275,7 @@ fn item() -> impl Strategy<Value = String> {
         1 => (select(&["value", "VALUE"][..]), body()),
         1 => (select(&["etag", "ETag"][..]), word()),
         3 => (Just("metadata"), metadata),
-        1 => (Just("options"), options),
+        2 => (Just("options"), options),
         1 => (select(&["contentType", "other"][..]), word()),
     ])
 }
@@ -295,9 +295,34 @@ fn bulk() -> impl Strategy<Value = String> {
 }
 
 #[test]
+fn requests_of_a_transaction_are_read_by_rules_of_their_own() {
+    for request in [
+        r#"{"Key":"a","value":[1],"etag":"7","metadata":{"a":"b"},"contentType":"x","other":"c"}"#,
+        r#"{"options":{"concurrency":"a","consistency":"b"}}"#,
+        // What comes twice.
+        r#"{"key":"a","etag":"b","value":1,"key":null,"etag":null,"value":null}"#,
+        r#"{"metadata":{"a":"b","c":null},"metadata":{"d":"e"}}"#,
+        r#"{"metadata":{"a":"b"},"metadata":null}"#,
+        r#"{"options":{"concurrency":"a","concurrency":null},"options":null}"#,
+        r#"{"options":{"consistency":"a"},"options":{"consistency":null,"concurrency":"b"}}"#,
+        // What is of a wrong type.
+        r#"{"key":5,"etag":true,"metadata":{"a":[]},"options":{"concurrency":{},"x":1},"value":1}"#,
+        r#"{"metadata":"a","options":[],"contentType":1.5}"#,
+        "null",
+        "[]",
+        "5",
+    ] {
+        let body = format!(r#"{{"operations":[{{"operation":"upsert","request":{request}}}]}}"#);
+        http_body_transaction(body.as_bytes());
+    }
+}
+
+#[test]
 fn what_the_fuzzers_found_holds() {
     http_body_save(br#"{"parallelism":-0}"#);
     http_body_transaction(b"08$~");
+    let named = br#"{"operations":[{"operation":"upsert","request":{"metadata":{"\x7f":0}}}]}"#;
+    http_body_transaction(named);
 }
 
 proptest! {
@@ -526,6 +551,12 @@ proptest! {
     ) {
         let folder = tempfile::tempdir().unwrap();
         yaml_resources(folder.path(), text.as_bytes());
+    }
+
+    #[test]
+    fn what_is_written_in_any_style_is_read_as_what_it_means(choices in vec(any::<u8>(), 0..400)) {
+        let folder = tempfile::tempdir().unwrap();
+        yaml_written(folder.path(), &choices);
     }
 
     #[test]

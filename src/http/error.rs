@@ -7,10 +7,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
 use crate::{
-    api::{
-        error::{StateError, WriteFailure},
-        failures::OVERLOADED,
-    },
+    api::{error::StateError, failures::OVERLOADED},
     edge::admission::{RETRY_AFTER_SECONDS, Refusal},
     http::go_json,
     metrics::error_codes::ErrorCode,
@@ -227,21 +224,20 @@ fn status(error: &StateError) -> StatusCode {
         | StateError::EmptyKey
         | StateError::InvalidJson(_)
         | StateError::UnsupportedOperation(_) => StatusCode::BAD_REQUEST,
-        StateError::Save { cause, .. }
-        | StateError::Delete { cause, .. }
-        | StateError::BulkDelete { cause, .. } => write_status(cause),
-        StateError::NotConfigured { .. }
+        // By the failure table.
+        StateError::Save { .. }
+        | StateError::Delete { .. }
+        | StateError::BulkDelete { .. }
         | StateError::Get { .. }
         | StateError::BulkGet(_)
-        | StateError::Transaction(_)
+        | StateError::Transaction(_) => {
+            let status = error.told().and_then(|told| StatusCode::from_u16(told.http).ok());
+            status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        }
+        StateError::NotConfigured { .. }
         | StateError::QueryUnsupported { .. }
         | StateError::QueryFailed { .. } => StatusCode::INTERNAL_SERVER_ERROR,
     }
-}
-
-fn write_status(cause: &WriteFailure) -> StatusCode {
-    let status = cause.kind().told().http.and_then(|status| StatusCode::from_u16(status).ok());
-    status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 fn info<'d>(reason: &'d str, metadata: Option<BTreeMap<&'d str, &'d str>>) -> Detail<'d> {

@@ -2,8 +2,8 @@
 
 mod answer;
 pub(crate) mod decode;
-mod loose;
-mod options;
+pub(crate) mod loose;
+pub(crate) mod options;
 pub(super) mod route;
 
 use std::{error::Error, sync::Arc};
@@ -37,7 +37,6 @@ use crate::{
             route::{Names, NotText, Route},
         },
     },
-    resiliency::policy::PolicyError,
     state_store::{Concurrency, Consistency, Entry, StoreError},
 };
 
@@ -355,7 +354,7 @@ fn query_metadata(target: &PathAndQuery) -> Metadata {
 
 /// A write that was refused before any store saw it.
 fn at_once(refusal: StoreError) -> WriteFailure {
-    WriteFailure::Single(PolicyError::Operation(refusal))
+    WriteFailure::refused(refusal)
 }
 
 fn lossy(bytes: &[u8]) -> String {

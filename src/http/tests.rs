@@ -608,6 +608,43 @@ async fn a_caller_who_hangs_up_is_no_call_in_flight() {
 }
 
 #[tokio::test]
+async fn a_caller_who_hangs_up_behind_more_than_a_request_is_no_call_in_flight() {
+    let wait = "GET /wait HTTP/1.1\r\nhost: x\r\n\r\n";
+    for behind in ["\r\n", "GET /v1.0/healthz HTTP/1.1\r\nhost: x\r\n\r\n", wait] {
+        for at_once in [true, false] {
+            let edge = TestEdge::start().await;
+            let mut client = edge.connect().await;
+            let (first, later) = if at_once { (behind, "") } else { ("", behind) };
+            client.write(&format!("{wait}{first}")).await;
+            edge.entered.notified().await;
+            client.write(later).await;
+            assert_eq!(edge.drain.calls_in_flight(), 1);
+            drop(client);
+            edge.drain.idle().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_client_sends_ahead_is_answered_in_its_turn() {
+    let edge = TestEdge::start().await.ready();
+    let mut client = edge.connect().await;
+    client.write("GET /wait HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    edge.entered.notified().await;
+    // More than is read ahead, so that the rest of it comes later.
+    let long = "x".repeat(3000);
+    let next = format!("GET /v1.0/healthz?{long} HTTP/1.1\r\nhost: x\r\n\r\n");
+    for _ in 0..3 {
+        client.write(&next).await;
+    }
+    edge.release.notify_one();
+    assert_eq!(client.read(true).await.body, "waited");
+    for _ in 0..3 {
+        assert_eq!(client.read(false).await.status, 204);
+    }
+}
+
+#[tokio::test]
 async fn a_caller_who_closes_its_sending_half_is_taken_for_gone() {
     let edge = TestEdge::start().await;
     let mut client = edge.connect().await;

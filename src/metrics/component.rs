@@ -32,19 +32,25 @@ pub enum Operation {
 const OPERATIONS: [&str; 7] =
     ["get", "set", "delete", "bulk_get", "bulk_delete", "transaction", "query"];
 
-/// What came of a call: the closed set of the label `class`.
+/// What came of a call or of an attempt: the closed set of the label `class`. What follows from
+/// each stands in `api/failures.rs`.
+// In this order: of several failures of one call the last one here is what the call's caller hears.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
     /// It did what was asked.
     Ok,
+    /// The store answered "no" and would again.
+    Refused,
+    /// The TTL is none.
+    BadTtl,
     /// Another version was found than the caller expects.
     Conflict,
     /// The etag is none.
     BadEtag,
-    /// The TTL is none.
-    BadTtl,
-    /// The store answered "no" and would again.
-    Refused,
+    /// The store answered "no" to a retry, and an earlier attempt may have been carried out.
+    Unclear,
+    /// It was carried out, and the store does not say whether its replicas have it.
+    Unconfirmed,
     /// The store answered that it cannot work now.
     Unavailable,
     /// There was no connection: nothing was sent.
@@ -59,16 +65,18 @@ pub enum Class {
     BreakerOpen,
     /// The circuit breaker is half-open and has its probes.
     ProbesExhausted,
-    /// The caller left.
+    /// The caller left, or the sidecar ended first.
     Abandoned,
 }
 
-const CLASSES: [&str; 13] = [
+const CLASSES: [&str; 15] = [
     "ok",
+    "refused",
+    "bad_ttl",
     "conflict",
     "bad_etag",
-    "bad_ttl",
-    "refused",
+    "unclear",
+    "unconfirmed",
     "unavailable",
     "unreachable",
     "lost",
@@ -78,6 +86,13 @@ const CLASSES: [&str; 13] = [
     "probes_exhausted",
     "abandoned",
 ];
+
+impl Class {
+    /// The label's value.
+    pub fn as_str(self) -> &'static str {
+        CLASSES[self as usize]
+    }
+}
 
 /// What is counted for one store.
 #[derive(Debug)]

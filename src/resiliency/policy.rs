@@ -65,11 +65,6 @@ impl<E> PolicyError<E> {
         }
     }
 
-    /// Whether it was the caller who had no more time, and neither the policy nor the operation.
-    pub fn is_callers_deadline(&self) -> bool {
-        matches!(self, Self::DeadlineExceeded | Self::NoTimeToRetry(_))
-    }
-
     /// What the caller of a call is told that failed, and for whose retry it does not wait.
     pub(super) fn without_time_to_retry(self) -> Self {
         match self {

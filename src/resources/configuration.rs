@@ -193,6 +193,7 @@ fn read_document(
     api_rules::read(&mut spec, &mut findings, &mut configuration.api_rules, report);
     metric_settings::read(&mut spec, &mut findings, &mut configuration.metrics, report);
     read_secret_scopes(&mut spec, &mut findings, report);
+    refuse_pipeline(&mut spec, &mut findings, report);
     name_what_has_no_effect(&mut spec, &mut findings, report);
     spec.finish(&mut findings);
 
@@ -292,6 +293,19 @@ fn read_secret_scopes(spec: &mut Fields<'_>, findings: &mut Findings<'_>, report
     secrets.finish(findings);
 }
 
+/// What stands before the API may be all that guards it, so it is not passed over.
+fn refuse_pipeline(spec: &mut Fields<'_>, findings: &mut Findings<'_>, report: &mut Report) {
+    let mut pipeline = spec.map("httpPipeline", findings);
+    if let Some(handler) = pipeline.items("handlers", findings).into_iter().next() {
+        let place = findings.place(handler.node.at, handler.path);
+        report.refuse(
+            place,
+            "middleware is not served, and it may guard the API: remove it if nothing depends on it",
+        );
+    }
+    pipeline.finish(findings);
+}
+
 fn name_what_has_no_effect(
     spec: &mut Fields<'_>,
     findings: &mut Findings<'_>,
@@ -299,7 +313,6 @@ fn name_what_has_no_effect(
 ) {
     for (name, why) in [
         ("accessControl", "service invocation is not served"),
-        ("httpPipeline", "middleware is not served"),
         ("appHttpPipeline", "middleware is not served"),
         ("nameResolution", "service invocation is not served"),
         ("mtls", "sidecars do not call each other"),

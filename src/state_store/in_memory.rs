@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    Change, Concurrency, Condition, Entry, Expected, Prepared, PreparedChange, SharedWrites,
-    StateStore, StoreError, StoredKey, Ttl, Write,
+    Answers, Change, Concurrency, Condition, Entry, Expected, Found, Prepared, PreparedChange,
+    SharedWrites, StateStore, StoreError, StoredKey, Ttl, Write,
 };
 use crate::go_text;
 
@@ -88,30 +88,27 @@ impl StateStore for InMemoryStore {
         Ok(self.content().records.get(key).map(Record::entry))
     }
 
-    async fn get_many(&self, keys: &[StoredKey]) -> Vec<Result<Option<Entry>, StoreError>> {
+    async fn get_many(&self, keys: &[StoredKey], found: &mut Found) {
         let content = self.content();
-        keys.iter().map(|key| Ok(content.records.get(key).map(Record::entry))).collect()
+        found.fill(0, keys.iter().map(|key| Ok(content.records.get(key).map(Record::entry))));
     }
 
-    async fn write(&self, writes: &SharedWrites) -> Vec<Result<(), StoreError>> {
+    async fn write(&self, writes: &SharedWrites, answers: &mut Answers) {
         let mut content = self.content();
-        writes
-            .iter()
-            .map(|write| {
-                content.check(write)?;
-                content.apply(write)
-            })
-            .collect()
+        let written = writes.iter().map(|write| {
+            content.check(write)?;
+            content.apply(write)
+        });
+        answers.fill(0, written);
     }
 
-    async fn transact(&self, writes: &SharedWrites) -> Vec<Result<(), StoreError>> {
+    async fn transact(&self, writes: &SharedWrites, answers: &mut Answers) {
         let mut content = self.content();
         // One refusal refuses all of them, and each is told why.
-        let refusal = writes.iter().find_map(|write| content.check(write).err());
-        if let Some(refusal) = refusal {
-            return vec![Err(refusal); writes.len()];
+        match writes.iter().find_map(|write| content.check(write).err()) {
+            Some(refusal) => answers.fill(0, writes.iter().map(|_| Err(refusal.clone()))),
+            None => answers.fill(0, writes.iter().map(|write| content.apply(write))),
         }
-        writes.iter().map(|write| content.apply(write)).collect()
     }
 
     fn query_refusal(&self) -> Option<&'static str> {

@@ -4,11 +4,10 @@
 //! command may have been carried out.
 
 use std::{
-    fmt, iter, slice,
+    fmt, iter,
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
-use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use self::{
@@ -16,17 +15,18 @@ use self::{
     health::RedisHealth,
     pump::Confirm,
     replicas::Count,
-    reply::{Scope, TIMED_OUT},
+    reply::{Scope, TIMED_OUT, Verdict},
     settings::RedisSettings,
     writes::{Sent, is_strong},
 };
 use super::{
-    Change, Concurrency, Condition, Entry, Expected, Prepared, PreparedChange, SharedWrites,
-    StateStore, StoreError, StoredKey, Ttl, Write,
+    Answers, Change, Concurrency, Condition, Entry, Expected, Found, Prepared, PreparedChange,
+    SharedWrites, StateStore, StoreError, StoredKey, Ttl, Write,
 };
 use crate::{go_text, timers};
 
 pub mod answers;
+mod apart;
 mod attendant;
 mod calls;
 mod config;
@@ -102,16 +102,20 @@ impl RedisStore {
         })
     }
 
-    /// How many replicas strong writes wait for now.
-    async fn replicas(&self, deadline: Option<Instant>) -> Result<i64, String> {
+    /// How many replicas strong writes wait for now; or how those end that cannot know.
+    async fn replicas(&self, deadline: Option<Instant>) -> Result<i64, Verdict> {
         let ask = async {
-            let connection = self.inner.main.connection().await?;
+            let connection = self.inner.main.connection().await.map_err(Verdict::NotSent)?;
             let pulse = &self.inner.main.pulse;
             let Connection { client, replicas, .. } = &*connection;
             let updated = replicas.update(client, pulse, &self.inner.replicas).await;
-            updated.map_err(|error| reply::lost_cause(&error))
+            updated.map_err(|error| {
+                self.inner.main.heard(error.details());
+                reply::verdict_before(&error)
+            })
         };
-        within(deadline, ask).await.unwrap_or_else(|| Err(TIMED_OUT.to_owned()))?;
+        let late = || Err(Verdict::NotSent(TIMED_OUT.to_owned()));
+        within(deadline, ask).await.unwrap_or_else(late)?;
         Ok(self.inner.replicas.get())
     }
 
@@ -120,13 +124,13 @@ impl RedisStore {
     fn send<'a>(
         &'a self,
         writes: &'a SharedWrites,
-        replicas: Option<&Result<i64, String>>,
+        replicas: Option<&Result<i64, Verdict>>,
         deadline: Option<Instant>,
     ) -> impl Iterator<Item = (Sent<'a>, Option<Instant>)> {
         writes::pieces(writes).map(move |piece| {
             let (lane, deadline) = match replicas.filter(|_| is_strong(&writes[piece.start])) {
-                Some(Err(cause)) => {
-                    let sent = Sent::never(&self.inner.main, &writes[piece], cause.clone());
+                Some(Err(verdict)) => {
+                    let sent = Sent::never(&self.inner.main, writes, piece, verdict.clone());
                     return (sent, None);
                 }
                 Some(Ok(1..)) => {
@@ -168,18 +172,17 @@ impl StateStore for RedisStore {
         if let Some(read) = reads::read_alone(&self.inner.main, key, deadline) {
             return read.await;
         }
-        let mut reads = reads::read(&self.inner.main, slice::from_ref(key), deadline).await;
-        reads.pop().expect("invariant: one key has one answer")
+        reads::read_one(&self.inner.main, key, deadline).await
     }
 
-    async fn get_many(&self, keys: &[StoredKey]) -> Vec<Result<Option<Entry>, StoreError>> {
-        reads::read(&self.inner.main, keys, self.read_deadline()).await
+    async fn get_many(&self, keys: &[StoredKey], found: &mut Found) {
+        reads::read(&self.inner.main, keys, self.read_deadline(), found).await;
     }
 
-    async fn write(&self, writes: &SharedWrites) -> Vec<Result<(), StoreError>> {
+    async fn write(&self, writes: &SharedWrites, answers: &mut Answers) {
         let deadline = self.write_deadline();
         if let Some(write) = writes::write_alone(&self.inner.main, writes, deadline) {
-            return vec![write.await];
+            return answers.fill(0, [write.await]);
         }
         let replicas = if writes.iter().any(is_strong) {
             Some(Box::pin(self.replicas(deadline)).await)
@@ -189,23 +192,22 @@ impl StateStore for RedisStore {
         // All are sent before one is listened to.
         let (first, others) = first_and_others(self.send(writes, replicas.as_ref(), deadline));
         match first {
-            None => Vec::new(),
-            Some((only, deadline)) if others.is_empty() => only.hear(deadline).await.collect(),
+            None => {}
+            Some((only, deadline)) if others.is_empty() => only.hear(deadline, answers).await,
             Some(first) => {
                 // Each is given up at its own time, so all are listened to at once.
                 let sent = iter::once(first).chain(others);
-                let all = join_all(sent.map(|(piece, deadline)| piece.hear(deadline)));
-                Box::pin(all).await.into_iter().flatten().collect()
+                Box::pin(writes::hear_all(sent, answers)).await;
             }
         }
     }
 
-    async fn transact(&self, writes: &SharedWrites) -> Vec<Result<(), StoreError>> {
+    async fn transact(&self, writes: &SharedWrites, answers: &mut Answers) {
         if writes.is_empty() {
-            return Vec::new();
+            return;
         }
         let sent = Sent::new(&self.inner.main, writes, 0..writes.len(), Scope::Transaction);
-        sent.hear(self.write_deadline()).await.collect()
+        sent.hear(self.write_deadline(), answers).await;
     }
 
     fn condition(&self) -> Option<Condition> {

@@ -3,7 +3,8 @@
 use std::{sync::LazyLock, time::Duration};
 
 use prost_reflect::{
-    DescriptorPool, DynamicMessage, MessageDescriptor, SerializeOptions, prost::Message as _,
+    DescriptorPool, DynamicMessage, MessageDescriptor, SerializeOptions,
+    prost::{DecodeError, Message as _},
 };
 use serde_json::{Map, Value, json};
 use tonic::{
@@ -11,7 +12,7 @@ use tonic::{
     client::Grpc as Client,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
     metadata::{Ascii, MetadataKey},
-    transport::Channel,
+    transport::{Channel, Endpoint},
 };
 use tonic_types::{ErrorDetail, StatusExt as _};
 
@@ -25,6 +26,13 @@ const SERVICE: &str = "dapr.proto.runtime.v1.Dapr";
 static DESCRIPTORS: LazyLock<DescriptorPool> = LazyLock::new(|| {
     DescriptorPool::decode(outrigger::proto::DESCRIPTORS).expect("descriptors of the build")
 });
+
+/// A channel that connects at its first call, so that a failure is that call's answer.
+pub fn channel(port: u16) -> Channel {
+    let endpoint = Endpoint::from_shared(format!("http://127.0.0.1:{port}")).expect("an address");
+    let endpoint = endpoint.connect_timeout(Duration::from_secs(5));
+    client::block_on(async { endpoint.connect_lazy() })
+}
 
 /// Sends a call and says what came back, in the form of the recordings.
 pub fn call(channel: Channel, call: &Grpc) -> Value {
@@ -51,15 +59,19 @@ pub fn call(channel: Channel, call: &Grpc) -> Value {
     });
     match answer {
         Err(_) => json!(format!("no answer within {PATIENCE:?}")),
-        Ok(Ok(response)) => json!({"code": "OK", "body": body(method.output(), response)}),
+        Ok(Ok(response)) => match body(method.output(), &response) {
+            Ok(body) => json!({"code": "OK", "body": body}),
+            Err(error) => json!(format!("not a message: {error}")),
+        },
         Ok(Err(status)) => refusal(&status),
     }
 }
 
-fn body(kind: MessageDescriptor, response: Response<Vec<u8>>) -> Value {
-    let message = DynamicMessage::decode(kind, response.get_ref().as_slice()).expect("a message");
+fn body(kind: MessageDescriptor, response: &Response<Vec<u8>>) -> Result<Value, DecodeError> {
+    let message = DynamicMessage::decode(kind, response.get_ref().as_slice())?;
     let options = SerializeOptions::new();
-    message.serialize_with_options(serde_json::value::Serializer, &options).expect("proto JSON")
+    let json = message.serialize_with_options(serde_json::value::Serializer, &options);
+    Ok(json.expect("proto JSON"))
 }
 
 fn refusal(status: &Status) -> Value {

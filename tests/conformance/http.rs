@@ -50,7 +50,13 @@ fn parse(received: &[u8]) -> Option<Value> {
         let (name, value) = line.split_once(':')?;
         let (name, value) = (name.to_ascii_lowercase(), value.trim());
         chunked |= name == "transfer-encoding" && value == "chunked";
-        headers.insert(name, json!(value));
+        // A header that comes twice is the list of its values.
+        let value = match headers.remove(&name) {
+            None => json!(value),
+            Some(Value::Array(values)) => values.into_iter().chain([json!(value)]).collect(),
+            Some(first) => json!([first, value]),
+        };
+        headers.insert(name, value);
     }
     let body = &received[end + 4..];
     let body = if chunked { without_chunks(body)? } else { body.to_vec() };
@@ -69,4 +75,9 @@ fn without_chunks(mut body: &[u8]) -> Option<Vec<u8>> {
         whole.extend_from_slice(body.get(end + 2..end + 2 + length)?);
         body = body.get(end + 4 + length..)?;
     }
+}
+
+pub fn a_header_that_comes_twice_is_a_list() {
+    let answer = parse(b"HTTP/1.1 200 OK\r\nETag: 1\r\na: x\r\netag: 2\r\n\r\n").unwrap();
+    assert_eq!(answer["headers"], json!({"a": "x", "etag": ["1", "2"]}));
 }

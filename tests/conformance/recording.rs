@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 /// One scenario: what was started, what was sent, what came back.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
     #[serde(rename = "scenario")]
@@ -29,7 +29,7 @@ pub struct Scenario {
 }
 
 /// What was done and what came back.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
     pub r#do: Do,
@@ -39,7 +39,7 @@ pub struct Step {
 }
 
 /// What a step does.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(untagged)]
 pub enum Do {
     Grpc(Grpc),
@@ -50,7 +50,7 @@ pub enum Do {
 }
 
 /// A call of the service `Dapr`.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Grpc {
     #[serde(rename = "grpc")]
@@ -62,7 +62,7 @@ pub struct Grpc {
 }
 
 /// An HTTP request.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Http {
     #[serde(rename = "http")]
@@ -94,7 +94,7 @@ impl Scenario {
 }
 
 /// A field that is there is given, even if it is null.
-fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+pub fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }
 
@@ -109,4 +109,11 @@ pub fn all() -> Vec<Scenario> {
     let mut scenarios: Vec<_> = files.map(read).collect();
     scenarios.sort_by(|one, other| one.name.cmp(&other.name));
     scenarios
+}
+
+pub fn none_was_left_out() {
+    let scenarios = all();
+    let compared = scenarios.iter().flat_map(|scenario| &scenario.steps);
+    let compared = compared.filter(|step| step.expect.is_some()).count();
+    assert_eq!((scenarios.len(), compared), (74, 852));
 }

@@ -1,8 +1,9 @@
 //! A call lasts no longer than its caller waits: by its gRPC deadline, by a call taken back over
-//! gRPC, by a disconnect over HTTP; asleep between retries, on the wire, in the queue, as the probe
-//! of a half-open circuit.
+//! gRPC or HTTP/2, by a disconnect or a reset over HTTP; asleep between retries, on the wire, in the
+//! queue, as the probe of a half-open circuit.
 
 mod caller;
+mod operations;
 
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ const CONNECTED: &str = "outrigger.store.statestore.connected";
 const BREAKER: &str = "outrigger.store.statestore.breaker";
 /// How often an attempt failed, by the debug lines of the log.
 const FAILED: &str = "Error for operation component[statestore] output was";
+
+const NOT_RETRIED: &str = "is not retried: its caller stops waiting";
 
 /// Long enough for a call to get where it waits, also on a busy machine.
 const UNDER_WAY: Duration = Duration::from_millis(700);
@@ -55,10 +58,22 @@ fn wait_until_dropped(sidecar: &Sidecar, mark: usize, leaves: Leaves) {
     let (line, code) = match leaves {
         Leaves::GrpcDeadline => return,
         Leaves::GrpcCancel | Leaves::GrpcGone => ("gRPC API Called", "code=1 "),
-        Leaves::HttpDisconnect => ("HTTP API Called", "code=499 "),
+        Leaves::HttpDisconnect | Leaves::HttpReset | Leaves::Http2Cancel => {
+            ("HTTP API Called", "code=499 ")
+        }
     };
     eventually("the call is dropped", || {
         sidecar.said(mark, line).iter().any(|line| line.text.contains(code))
+    });
+}
+
+/// Leaves in each of these ways at once: most of the time is waiting.
+fn side_by_side(ways: impl IntoIterator<Item = Leaves>, leave: impl Fn(Leaves) + Sync) {
+    std::thread::scope(|scope| {
+        for leaves in ways {
+            let leave = &leave;
+            scope.spawn(move || leave(leaves));
+        }
     });
 }
 
@@ -81,7 +96,6 @@ fn a_retry_that_would_end_too_late_is_not_waited_for() {
     let reason = "context deadline exceeded: no time left to retry: failed to set key";
     assert!(told.message.contains(reason), "{}", told.message);
     assert!(told.message.ends_with("connect: connection refused"), "{}", told.message);
-    const NOT_RETRIED: &str = "is not retried: its caller stops waiting";
     // The answer is there before the lines are read.
     sidecar.process.wait_for_line(0, NOT_RETRIED);
     assert_eq!(sidecar.said(0, FAILED).len(), 1);
@@ -98,16 +112,52 @@ fn a_retry_that_would_end_too_late_is_not_waited_for() {
 }
 
 #[test]
-fn retries_end_with_their_callers_time() {
+fn a_deadline_means_the_same_in_every_unit() {
     let mut redis = Redis::start();
     redis.kill();
-    let sidecar = start(&statestore_with(&redis, &[]), &retry("300ms"));
+    let sidecar = start(&statestore_with(&redis, &[]), &retry("30s"));
+    for timeout in ["9S", "9000m", "9000000u", "90000000n"] {
+        let mark = sidecar.mark();
+        let told = Caller::to(&sidecar).save(&key("late"), &value("1"), timeout);
+        assert_eq!(told.code, Code::DeadlineExceeded, "{timeout}");
+        assert!(told.message.contains("no time left to retry"), "{timeout}: {}", told.message);
+        assert!(sidecar.said(mark, "Retrying in").is_empty(), "{timeout}");
+    }
+    for timeout in ["1H", "1M", "60S", "60000m", "60000000u"] {
+        let mark = sidecar.mark();
+        let call =
+            Caller::to(&sidecar).begin(Leaves::GrpcDeadline, &key("late"), &value("1"), timeout);
+        sidecar.process.wait_for_line(mark, "Retrying in 30s");
+        call.leave();
+    }
+    finish_at_once(sidecar);
+}
+
+#[test]
+fn retries_end_with_their_callers_time() {
+    let exponential = resiliency(
+        "retries:\n  retryForever:\n    policy: exponential\n    maxInterval: 60s",
+        "retry: retryForever",
+    );
+    std::thread::scope(|scope| {
+        for policies in [retry("300ms"), exponential] {
+            scope.spawn(move || retries_end_in_time(&policies));
+        }
+    });
+}
+
+fn retries_end_in_time(policies: &str) {
+    let mut redis = Redis::start();
+    redis.kill();
+    let sidecar = start(&statestore_with(&redis, &[]), policies);
     let begun = Instant::now();
     let told = Caller::to(&sidecar).save(&key("late"), &value("1"), "1500m");
     let took = begun.elapsed();
     assert_eq!(told.code, Code::DeadlineExceeded);
     assert!(told.message.contains("no time left to retry"), "{}", told.message);
     assert!(took < Duration::from_secs(10), "{took:?}");
+    // The answer is there before the lines are read.
+    sidecar.process.wait_for_line(0, NOT_RETRIED);
     let attempts = sidecar.said(0, FAILED).len();
     assert!((1..=5).contains(&attempts), "{attempts} attempts");
     redis.restart();
@@ -120,8 +170,9 @@ fn retries_end_with_their_callers_time() {
 
 #[test]
 fn a_call_that_sleeps_between_retries_ends_when_its_caller_leaves() {
-    let mut redis = Redis::start();
-    for leaves in [Leaves::GrpcCancel, Leaves::GrpcGone, Leaves::HttpDisconnect] {
+    let others = Leaves::ALL.into_iter().filter(|leaves| *leaves != Leaves::GrpcDeadline);
+    side_by_side(others, |leaves| {
+        let mut redis = Redis::start();
         redis.kill();
         let sidecar = start(&statestore_with(&redis, &[]), &retry("2s"));
         let call = Caller::to(&sidecar).begin(leaves, &key("left"), &value("1"), "");
@@ -139,17 +190,12 @@ fn a_call_that_sleeps_between_retries_ends_when_its_caller_leaves() {
         assert!(!exists(&redis, "left"), "{leaves:?}");
         sidecar.client().save(&key("next"), value("1")).expect("the next call is served");
         finish_at_once(sidecar);
-    }
+    });
 }
 
 #[test]
 fn what_was_on_the_wire_is_cut_and_not_tried_again() {
-    // Most of it is waiting.
-    std::thread::scope(|scope| {
-        for leaves in Leaves::ALL {
-            scope.spawn(move || cut_on_the_wire(leaves));
-        }
-    });
+    side_by_side(Leaves::ALL, cut_on_the_wire);
 }
 
 fn cut_on_the_wire(leaves: Leaves) {
@@ -179,7 +225,7 @@ fn cut_on_the_wire(leaves: Leaves) {
 
 #[test]
 fn what_waits_for_a_connection_is_taken_back() {
-    for leaves in Leaves::ALL {
+    side_by_side(Leaves::ALL, |leaves| {
         let redis = Redis::start();
         // Redis knows the script, so that the first call with it writes.
         let before = Setup::default().redis(&redis).start();
@@ -212,7 +258,7 @@ fn what_waits_for_a_connection_is_taken_back() {
         assert_eq!(redis.written_keys(), written, "{leaves:?}");
         assert!(sidecar.said(0, "Retrying in").is_empty(), "{leaves:?}: it was no failure");
         finish_at_once(sidecar);
-    }
+    });
 }
 
 #[test]
@@ -222,7 +268,7 @@ fn a_probe_whose_caller_leaves_gives_its_slot_back() {
          trip: consecutiveFailures >= 1",
         "circuitBreaker: simpleCB",
     );
-    for leaves in Leaves::ALL {
+    side_by_side(Leaves::ALL, |leaves| {
         let mut redis = Redis::start();
         let sidecar = start(&without_timeouts(&redis), &policies);
         sidecar.wait_until_connected();
@@ -255,7 +301,7 @@ fn a_probe_whose_caller_leaves_gives_its_slot_back() {
         eventually("the circuit closes", || !sidecar.breaker_changes(mark).is_empty());
         assert_eq!(sidecar.breaker_changes(mark), ["half-open to closed"], "{leaves:?}");
         finish_at_once(sidecar);
-    }
+    });
 }
 
 #[test]

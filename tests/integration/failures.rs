@@ -2,8 +2,13 @@
 //! its rows is brought about for real.
 
 mod caller;
+mod cut;
 mod document;
+mod operations;
 mod overload;
+mod play;
+mod probes;
 mod rows;
 mod scene;
 mod scripted;
+mod verdicts;

@@ -27,6 +27,7 @@ mod overload; // calls, bytes, connections, streams: what is too much
 mod plain_http; // no SDK: HTTP from Python and from Node
 mod python_sdk; // the published Python SDK, its blocking and its asynchronous client
 mod recovery; // Redis down at start, wrong password, TLS, flushed scripts, stalls, replicas, metadata
+mod retries; // what a retry repeats, and what is told in the end
 mod run; // the sidecar and its app in one command
 mod shared_redis; // the hashes that daprd and we share
 mod sleep; // the thread that serves calls has no timers

@@ -1,5 +1,6 @@
 //! From daprd to us, beside each other, and back: the same keys, the same hashes, nothing else.
 
+mod back;
 mod daprd;
 mod recorded;
 
@@ -25,7 +26,7 @@ use crate::harness::{
     redis::Redis,
     sidecar::{APP_ID, Setup, Sidecar},
 };
-use daprd::{Daprd, End, Hash, Write};
+use daprd::{Daprd, End, Hash, Hundreds, Write};
 use recorded::{recorded_hashes, recordings, seen_in_redis};
 
 /// A sidecar as a recording started daprd.
@@ -72,8 +73,60 @@ fn write(client: &Client, key: &str, write: &Write) -> Result<(), Status> {
         etag,
         options: Some(options),
         metadata: ttl.into_iter().collect(),
-        ..item(key, value.as_str())
+        ..item(key, value.clone())
     })
+}
+
+/// A way to write besides a save of one item.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Transaction,
+    /// A save of this item and of another one, which is deleted again.
+    Bulk,
+    Http,
+}
+
+/// Saves a value, which is JSON, in another way than [`write`] does.
+fn write_by(way: Way, sidecar: &Sidecar, key: &str, write: &Write) {
+    let dapr = sidecar.client().dapr;
+    let text = write.value.clone().expect("a value");
+    let etag = write.etag.map(|etag| etag.to_string());
+    let ttl = write.ttl.map(|ttl| ("ttlInSeconds".to_owned(), ttl.to_string()));
+    let metadata = ttl.into_iter().collect();
+    let saved = StateItem {
+        etag: etag.clone().map(|value| Etag { value }),
+        metadata,
+        ..item(key, text.clone())
+    };
+    let beside = format!("{key} beside");
+    match way {
+        Way::Transaction => {
+            let request = ExecuteStateTransactionRequest {
+                store_name: STORE.into(),
+                operations: vec![
+                    operation("upsert", saved),
+                    operation("delete", item(&beside, "")),
+                ],
+                ..ExecuteStateTransactionRequest::default()
+            };
+            block_on(dapr.clone().execute_state_transaction(request)).expect("done");
+        }
+        Way::Bulk => {
+            let states = vec![saved, item(&beside, "1")];
+            let request = SaveStateRequest { store_name: STORE.into(), states };
+            block_on(dapr.clone().save_state(request)).expect("saved");
+            sidecar.client().delete(&beside).expect("deleted");
+        }
+        Way::Http => {
+            let value: Value = serde_json::from_slice(&text).expect("JSON");
+            let body = serde_json::json!([
+                {"key": key, "value": value, "etag": etag, "metadata": saved.metadata}
+            ]);
+            let path = format!("/v1.0/state/{STORE}");
+            let answer = sidecar.http("POST", &path, body.to_string().as_bytes());
+            assert_eq!(answer.status, 204, "{}", answer.body);
+        }
+    }
 }
 
 fn end(answer: Result<(), Status>) -> End {
@@ -103,13 +156,13 @@ fn all_keys(redis: &Redis) -> BTreeSet<String> {
 }
 
 fn set(text: &str) -> Write {
-    Write { value: Some(text.to_owned()), ..Write::default() }
+    Write { value: Some(text.into()), ..Write::default() }
 }
 
 #[test]
 fn every_hash_that_a_daprd_was_seen_to_leave_is_read_updated_and_deleted() {
     let hashes = recorded_hashes();
-    assert!(hashes.len() >= 12, "{hashes:?}");
+    assert_eq!(hashes.len(), 16, "{hashes:?}");
     let redis = Redis::start_with_password("", &[]);
     let mut daprd = Daprd::on(&url(&redis, ""));
     let recording = recordings().into_iter().find(|one| one["scenario"] == "grpc/basic");
@@ -124,7 +177,7 @@ fn every_hash_that_a_daprd_was_seen_to_leave_is_read_updated_and_deleted() {
         let mut hash = daprd.read(&stored).expect("it is there");
 
         let found = client.get(&name).expect("read");
-        let expected = (hash.data.clone().into_bytes(), hash.version.to_string());
+        let expected = (hash.data.clone(), hash.version.to_string());
         assert_eq!((found.data.to_vec(), found.etag), expected, "{name}");
         let version = hash.version;
         for (given, name_of) in [
@@ -139,6 +192,13 @@ fn every_hash_that_a_daprd_was_seen_to_leave_is_read_updated_and_deleted() {
             assert_eq!(end(write(&client, &name, &given)), wanted, "{name}: {name_of}: {hash:?}");
             hash = after.expect("it is still there");
             assert_eq!(daprd.read(&stored), Some(hash.clone()), "{name}: {name_of}");
+        }
+        for way in [Way::Transaction, Way::Bulk, Way::Http] {
+            let given =
+                Write { etag: Some(hash.version), ttl: Some(500), ..set("\"another way\"") };
+            write_by(way, &sidecar, &name, &given);
+            hash = given.applied_to(Some(&hash)).1.expect("it is still there");
+            assert_eq!(daprd.read(&stored), Some(hash.clone()), "{name}: {way:?}");
         }
         let delete = Write { etag: Some(hash.version), ..Write::default() };
         assert_eq!(end(write(&client, &name, &delete)), End::Done);
@@ -175,7 +235,8 @@ fn a_key_is_where_daprd_has_it_whatever_its_prefix_is_made_of() {
         );
 
         // Back: daprd goes on with ours.
-        let ours = Hash { data: "ours".into(), version: 2, flagged: false, expires: true };
+        let expires = Hundreds::of_seconds(500);
+        let ours = Hash { data: "ours".into(), version: 2, flagged: false, expires };
         assert_eq!(daprd.read(stored), Some(ours));
         let goes_on = Write { etag: Some(2), ttl: Some(0), ..set("daprd's again") };
         assert_eq!(daprd.write(stored, &goes_on), End::Done);
@@ -191,12 +252,17 @@ fn a_key_is_where_daprd_has_it_whatever_its_prefix_is_made_of() {
 }
 
 fn any_write(random: &mut fastrand::Rng, version: i64) -> Write {
+    let mut text = value(&random.u16(..).to_string()).into_bytes();
+    if random.bool() {
+        // No UTF-8, and what ends a line or a string elsewhere.
+        text.extend([0xff, 0, b'\r', b'\n', 0xc3]);
+    }
     Write {
-        value: (random.u8(0..5) > 0).then(|| value(&random.u16(..).to_string())),
+        value: (random.u8(0..5) > 0).then_some(text),
         // Right, stale, or none.
         etag: [Some(version.max(1)), Some(version + 7), None][random.usize(0..3)],
         first_write: random.u8(0..6) == 0,
-        ttl: [None, None, Some(1000), Some(-1), Some(0)][random.usize(0..5)],
+        ttl: [None, None, Some(1000), Some(300), Some(-1), Some(0)][random.usize(0..6)],
     }
 }
 
@@ -228,9 +294,9 @@ fn daprd_and_we_take_turns_on_one_redis() {
             "step {step}, ours: {ours}: {given:?} on {before:?}"
         );
         let found = client.get(&name).expect("read");
-        let expected = after.as_ref().map_or_else(Default::default, |hash| {
-            (hash.data.clone().into_bytes(), hash.version.to_string())
-        });
+        let expected = after
+            .as_ref()
+            .map_or_else(Default::default, |hash| (hash.data.clone(), hash.version.to_string()));
         assert_eq!((found.data.to_vec(), found.etag), expected, "step {step}");
         match after {
             Some(hash) => drop(held.insert(stored, hash)),
@@ -260,7 +326,8 @@ fn counting_up_from_both_sides_loses_nothing() {
             for _ in 0..EACH {
                 loop {
                     let hash = daprd.read(&stored).expect("it is there");
-                    let next = hash.data.parse::<i64>().expect("a number") + 1;
+                    let text = std::str::from_utf8(&hash.data).expect("a text");
+                    let next = text.parse::<i64>().expect("a number") + 1;
                     let next = Write { etag: Some(hash.version), ..set(&next.to_string()) };
                     match daprd.write(&stored, &next) {
                         End::Done => break,
@@ -296,56 +363,88 @@ fn operation(kind: &str, item: StateItem) -> TransactionalStateOperation {
     TransactionalStateOperation { operation_type: kind.into(), request: Some(item) }
 }
 
+/// A key of the tests as it lies in Redis.
+fn stored(name: &str) -> String {
+    format!("{APP_ID}||{}", key(name))
+}
+
+/// Writes single values in every way, and says what is to be left of them.
+fn leave_single_values(sidecar: &Sidecar) -> BTreeMap<String, Hash> {
+    let client = sidecar.client();
+    let text = value("1");
+    let once = Hash { data: text.clone().into(), version: 1, ..Hash::default() };
+    let mut left = BTreeMap::new();
+    let mut expect = |name: &str, hash: Hash| drop(left.insert(stored(name), hash));
+    client.save(&key("plain"), text.as_str()).expect("saved");
+    client.save_version(&key("plain"), &value("2"), "1").expect("saved");
+    client.save_version(&key("plain"), &value("3"), "1").expect_err("a conflict");
+    expect("plain", Hash { data: value("2").into(), version: 2, ..Hash::default() });
+    write(&client, &key("ttl"), &Write { ttl: Some(1000), ..set(&text) }).expect("saved");
+    expect("ttl", Hash { expires: Hundreds::of_seconds(1000), ..once.clone() });
+    for name in ["first", "deleted"] {
+        write(&client, &key(name), &Write { first_write: true, ..set(&text) }).expect("saved");
+    }
+    client.delete(&key("deleted")).expect("deleted");
+    expect("first", Hash { flagged: true, ..once.clone() });
+    let strong = StateOptions {
+        concurrency: StateConcurrency::ConcurrencyUnspecified.into(),
+        consistency: StateConsistency::ConsistencyStrong.into(),
+    };
+    client.save_with(&key("strong"), &text, strong).expect("saved");
+    expect("strong", once.clone());
+    let announced = [("contentType".to_owned(), "application/json".to_owned())].into();
+    let json = item(&key("json"), format!("{{ \"a\": [1, {text:?}] }}\n"));
+    client.save_item(StateItem { metadata: announced, ..json }).expect("saved");
+    let compact = format!("{{\"a\":[1,{text:?}]}}").into_bytes();
+    expect("json", Hash { data: compact.clone(), ..once.clone() });
+    let body = format!(r#"[{{"key": {:?}, "value": {{"a": [1, {text:?}]}}}}]"#, key("http"));
+    assert_eq!(sidecar.http("POST", "/v1.0/state/statestore", body.as_bytes()).status, 204);
+    expect("http", Hash { data: compact, ..once.clone() });
+    let bytes = b"\xff\0\r\n\xc3".to_vec();
+    client.save(&key("bytes"), bytes.clone()).expect("saved");
+    expect("bytes", Hash { data: bytes, ..once.clone() });
+    left
+}
+
+/// The same with a bulk save and a transaction.
+fn leave_many_values(client: &Client) -> BTreeMap<String, Hash> {
+    let text = value("1");
+    let once = Hash { data: text.clone().into(), version: 1, ..Hash::default() };
+    let mut left = BTreeMap::new();
+    let mut expect = |name: &str, hash: Hash| drop(left.insert(stored(name), hash));
+    let bulk = (0..200).map(|n| item(&key(&format!("bulk{n}")), text.as_str())).collect();
+    let request = SaveStateRequest { store_name: STORE.into(), states: bulk };
+    block_on(client.dapr.clone().save_state(request)).expect("saved");
+    (1..200).for_each(|n| expect(&format!("bulk{n}"), once.clone()));
+    let request = ExecuteStateTransactionRequest {
+        store_name: STORE.into(),
+        operations: vec![
+            operation("upsert", item(&key("in-transaction"), text.as_str())),
+            operation("delete", item(&key("bulk0"), "")),
+        ],
+        ..ExecuteStateTransactionRequest::default()
+    };
+    block_on(client.dapr.clone().execute_state_transaction(request)).expect("done");
+    expect("in-transaction", once);
+    left
+}
+
 #[test]
 fn nothing_but_the_hashes_is_left_behind() {
     let redis = Redis::start();
     let replica = Redis::replica_of(&redis);
     let sidecar = Setup::default().redis(&redis).start();
     sidecar.wait_until_connected();
-    let client = sidecar.client();
-    let name = |name: &str| format!("{APP_ID}||{}", key(name));
-
-    client.save(&key("plain"), value("1")).expect("saved");
-    write(&client, &key("ttl"), &Write { ttl: Some(1000), ..set(&value("1")) }).expect("saved");
-    write(&client, &key("first"), &Write { first_write: true, ..set(&value("1")) }).expect("saved");
-    client.save_version(&key("plain"), &value("2"), "1").expect("saved");
-    client.save_version(&key("plain"), &value("3"), "1").expect_err("a conflict");
-    let strong = StateOptions {
-        concurrency: StateConcurrency::ConcurrencyUnspecified.into(),
-        consistency: StateConsistency::ConsistencyStrong.into(),
-    };
-    client.save_with(&key("strong"), &value("1"), strong).expect("saved");
-    let bulk = (0..200).map(|n| item(&key(&format!("bulk{n}")), value("1"))).collect();
-    let request = SaveStateRequest { store_name: STORE.into(), states: bulk };
-    block_on(client.dapr.clone().save_state(request)).expect("saved");
-    let request = ExecuteStateTransactionRequest {
-        store_name: STORE.into(),
-        operations: vec![
-            operation("upsert", item(&key("in-transaction"), value("1"))),
-            operation("delete", item(&key("bulk0"), "")),
-        ],
-        ..ExecuteStateTransactionRequest::default()
-    };
-    block_on(client.dapr.clone().execute_state_transaction(request)).expect("done");
-    let body = format!(r#"[{{"key": "{}", "value": {{"a": 1}}}}]"#, key("http"));
-    assert_eq!(sidecar.http("POST", "/v1.0/state/statestore", body.as_bytes()).status, 204);
-    client.delete(&key("first")).expect("deleted");
+    let mut expected = leave_single_values(&sidecar);
+    expected.extend(leave_many_values(&sidecar.client()));
     sidecar.finish();
 
-    let mut expected: BTreeSet<_> = (1..200).map(|n| name(&format!("bulk{n}"))).collect();
-    expected.extend(["plain", "ttl", "strong", "in-transaction", "http"].map(name));
     let mut daprd = Daprd::on(&url(&redis, canary::PASSWORD));
-    assert_eq!(all_keys(&redis), expected);
-    eventually("the replica has the same keys", || all_keys(&replica) == expected);
-    for stored in &expected {
-        let hash = daprd.read(stored).expect("a hash as daprd writes it");
-        let version = if *stored == name("plain") { 2 } else { 1 };
-        let expires = *stored == name("ttl");
-        assert_eq!(
-            (hash.version, hash.flagged, hash.expires),
-            (version, false, expires),
-            "{stored}"
-        );
+    let keys: BTreeSet<String> = expected.keys().cloned().collect();
+    assert_eq!(all_keys(&redis), keys);
+    eventually("the replica has the same keys", || all_keys(&replica) == keys);
+    for (stored, hash) in expected {
+        assert_eq!(daprd.read(&stored), Some(hash), "{stored}");
     }
     // No other database, no function, no listener, no connection of ours.
     let databases: String = redis.query(&["INFO", "keyspace"]);
@@ -356,5 +455,5 @@ fn nothing_but_the_hashes_is_left_behind() {
     assert_eq!(clients.lines().count(), 2, "the daprd of this test, and who asks:\n{clients}");
     // Scripts are remembered until somebody says otherwise, and nobody misses them.
     redis.query::<()>(&["SCRIPT", "FLUSH"]);
-    assert_eq!(all_keys(&redis), expected);
+    assert_eq!(all_keys(&redis), keys);
 }

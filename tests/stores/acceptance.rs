@@ -8,8 +8,8 @@ use tokio::time::Instant;
 use crate::{
     redis::Server,
     support::{
-        WriteWith, delete, eventually, is_mismatch, key, prepare, read, set, store_on, store_with,
-        write,
+        InFull, WriteWith, delete, eventually, is_mismatch, key, prepare, read, set, store_on,
+        store_with, write,
     },
 };
 
@@ -172,7 +172,7 @@ async fn a_full_server_refuses_saves_and_serves_the_rest() {
         set("foreign", "2"),
         delete("gone").etag("1"),
     ];
-    let results = store.write(&prepare(&store, writes)).await;
+    let results = store.written(&prepare(&store, writes)).await;
     for refused in &results[..4] {
         let Err(StoreError::Unavailable(outage)) = refused else { panic!("{refused:?}") };
         let text = outage.to_string();
@@ -254,26 +254,6 @@ async fn strong_saves_wait_for_replicas_and_keep_nobody_else_waiting() {
 }
 
 #[tokio::test]
-async fn a_save_that_the_replicas_may_lack_is_told_as_such() {
-    let master = Server::start();
-    let port = master.port.to_string();
-    let _replica = Server::start_with(&["--replicaof", "127.0.0.1", &port]);
-    let mut view = master.view();
-    eventually("the replica is in step", || {
-        let info: String = view.ask(&["INFO", "replication"]);
-        async move { info.contains("state=online") }
-    })
-    .await;
-    view.tell(&["ACL", "SETUSER", "app", "on", ">secret", "~*", "+@all", "-wait"]);
-    let store = store_with(&master, &[("redisUsername", "app"), ("redisPassword", "secret")]);
-    let told = write(&store, set("k", "1").strong()).await.unwrap_err();
-    assert!(told.may_have_executed());
-    let text = "redis waiting for 1 replicas to acknowledge write, err: NOPERM";
-    assert!(told.to_string().starts_with(text), "{told}");
-    assert_eq!(view.field("k", "data").as_deref(), Some("1"));
-}
-
-#[tokio::test]
 async fn a_document_of_redis_json_is_not_overwritten() {
     let directory = tempfile::tempdir().unwrap();
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/stores/document_module.c");
@@ -299,7 +279,7 @@ async fn a_document_of_redis_json_is_not_overwritten() {
         assert!(text.contains("RedisJSON document"), "{text}");
         assert!(text.contains("delete it without an etag first"), "{text}");
     }
-    let refused = store.transact(&prepare(&store, vec![set("doc", "x"), set("k", "y")])).await;
+    let refused = store.transacted(&prepare(&store, vec![set("doc", "x"), set("k", "y")])).await;
     assert!(matches!(refused[0], Err(StoreError::Refused(_))));
     assert_eq!(refused[1], Ok(()));
     assert_eq!(view.ask::<String>(&["TYPE", "doc"]), "ReJSON-RL");

@@ -4,12 +4,12 @@ use outrigger::state_store::{StateStore, StoreError, StoredKey, redis::RedisStor
 
 use crate::{
     redis::Server,
-    support::{key, prepare, set, store_on, store_with},
+    support::{InFull, key, prepare, set, store_on, store_with},
 };
 
 /// Asserts that one bulk read says what as many single reads say.
-async fn same_as_single_reads(store: &RedisStore, keys: &[StoredKey]) {
-    let together = store.get_many(keys).await;
+pub async fn same_as_single_reads(store: &RedisStore, keys: &[StoredKey]) {
+    let together = store.found(keys).await;
     assert_eq!(together.len(), keys.len());
     for (key, answer) in keys.iter().zip(together) {
         let alone = store.get(key).await;
@@ -18,7 +18,7 @@ async fn same_as_single_reads(store: &RedisStore, keys: &[StoredKey]) {
 }
 
 /// Puts something of every kind on the server; returns the keys to ask for.
-async fn everything(server: &Server, store: &RedisStore) -> Vec<StoredKey> {
+pub async fn everything(server: &Server, store: &RedisStore) -> Vec<StoredKey> {
     let mut view = server.view();
     view.tell(&["SET", "plain", "text"]);
     view.tell(&["RPUSH", "list", "item"]);
@@ -30,7 +30,7 @@ async fn everything(server: &Server, store: &RedisStore) -> Vec<StoredKey> {
     let large: Vec<_> = (0..3).map(|n| set(&format!("large {n}"), vec![n; 1_200_000])).collect();
     let small = (0..300).map(|n| set(&format!("small {n}"), n.to_string()));
     let writes = prepare(store, large.into_iter().chain(small).collect());
-    for result in store.write(&writes).await {
+    for result in store.written(&writes).await {
         result.unwrap();
     }
     let odd = ["plain", "list", "no version", "no data", "empty", "with more", "missing", "plain"];
@@ -52,7 +52,7 @@ async fn a_bulk_read_says_what_single_reads_say() {
     assert!(view.calls("evalsha") + view.calls("eval") < 12, "the keys were not read together");
     view.tell(&["SCRIPT", "FLUSH"]);
     same_as_single_reads(&store, &keys).await;
-    assert!(store.get_many(&[]).await.is_empty());
+    assert!(store.found(&[]).await.is_empty());
     same_as_single_reads(&store, &[key("small 1")]).await;
 }
 
@@ -74,7 +74,7 @@ async fn who_may_run_no_script_reads_key_by_key() {
     view.tell(&user);
     let store = store_with(&server, &login);
     same_as_single_reads(&store, &keys).await;
-    let answers = store.get_many(&[key("small 2"), key("large 0")]).await;
+    let answers = store.found(&[key("small 2"), key("large 0")]).await;
     assert_eq!(answers[0].as_ref().unwrap().as_ref().unwrap().data, "2");
     assert!(matches!(&answers[1], Err(StoreError::Refused(text)) if text.starts_with("NOPERM")));
 }

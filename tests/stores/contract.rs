@@ -9,11 +9,12 @@ use outrigger::state_store::{
 use crate::{
     redis::Server,
     support::{
-        WriteWith, delete, etag, eventually, is_mismatch, key, prepare, read, set, store_on, write,
+        InFull, WriteWith, delete, etag, eventually, is_mismatch, key, prepare, read, set,
+        store_on, write,
     },
 };
 
-async fn keeps_the_contract(store: &ConfiguredStore) {
+pub async fn keeps_the_contract(store: &ConfiguredStore) {
     missing_keys_are_no_error(store).await;
     values_come_back_byte_for_byte(store).await;
     a_matching_etag_wins_and_another_loses(store).await;
@@ -71,13 +72,13 @@ async fn many_are_answered_in_their_order(store: &ConfiguredStore) {
         ConfiguredStore::InMemory(_) => set("m", "new").etag("99"),
     };
     writes.insert(150, store.prepare(conflict).unwrap());
-    let results = store.write(&SharedWrites::new(writes)).await;
+    let results = store.written(&SharedWrites::new(writes)).await;
     let refused: Vec<_> = (0..results.len()).filter(|&n| results[n].is_err()).collect();
     assert_eq!(refused, [150]);
     assert!(is_mismatch(&results[150]));
 
     let keys: Vec<_> = (0..300).rev().map(|n| key(&format!("m{n}"))).collect();
-    let values = store.get_many(&keys).await;
+    let values = store.found(&keys).await;
     for (n, value) in (0..300).rev().zip(values) {
         assert_eq!(value.unwrap().unwrap().data, n.to_string());
     }
@@ -104,11 +105,11 @@ async fn a_bad_ttl_writes_nothing(store: &ConfiguredStore) {
 async fn transactions_are_carried_out(store: &ConfiguredStore) {
     write(store, set("t2", "old")).await.unwrap();
     let writes = prepare(store, vec![set("t1", "a"), delete("t2"), set("t3", "c")]);
-    assert!(store.transact(&writes).await.iter().all(Result::is_ok));
+    assert!(store.transacted(&writes).await.iter().all(Result::is_ok));
     assert_eq!(read(store, "t1").await.unwrap().data, "a");
     assert_eq!(read(store, "t2").await, None);
     assert_eq!(read(store, "t3").await.unwrap().data, "c");
-    assert!(store.transact(&SharedWrites::default()).await.is_empty());
+    assert!(store.transacted(&SharedWrites::default()).await.is_empty());
 }
 
 #[tokio::test]

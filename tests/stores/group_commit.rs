@@ -3,6 +3,7 @@
 //! Each item is judged and answered on its own, in the order in which callers asked; whoever leaves
 //! before sending takes the item along.
 
+mod apart;
 mod chaos;
 mod counts;
 mod faults;

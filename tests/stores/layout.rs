@@ -5,7 +5,8 @@ use outrigger::state_store::{StateStore, StoreError};
 use crate::{
     redis::{Server, View},
     support::{
-        WriteWith, delete, is_mismatch, key, prepare, read, set, store_on, store_with, write,
+        InFull, WriteWith, delete, is_mismatch, key, prepare, read, set, store_on, store_with,
+        write,
     },
 };
 
@@ -211,7 +212,7 @@ async fn a_transaction_applies_each_write_on_its_own() {
             delete("o").etag("3"),
         ],
     );
-    let results = store.transact(&writes).await;
+    let results = store.transacted(&writes).await;
     assert_eq!(results[1], Err(StoreError::Refused("failed to set key m".to_owned())));
     for n in [0, 2, 3, 4] {
         assert_eq!(results[n], Ok(()));
@@ -222,7 +223,7 @@ async fn a_transaction_applies_each_write_on_its_own() {
     assert!((90..=100).contains(&view.ask::<i64>(&["TTL", "n"])));
 
     let many = (0..5000).map(|n| set(&format!("many{n}"), "x")).collect();
-    let results = store.transact(&prepare(&store, many)).await;
+    let results = store.transacted(&prepare(&store, many)).await;
     assert!(results.iter().all(Result::is_ok));
     assert_eq!(view.ask::<i64>(&["EXISTS", "many0", "many4999"]), 2);
 }

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout};
 use crate::{
     group_commit::proxy::{Mode, Proxy},
     redis::Server,
-    support::{etag, eventually, key, prepare, read, set, store_at, write},
+    support::{InFull, etag, eventually, key, prepare, read, set, store_at, write},
 };
 
 /// What goes past the queue.
@@ -110,7 +110,7 @@ async fn each_write_is_one_script_call_and_a_burst_still_shares_them() {
     assert_eq!((view.calls("evalsha"), view.calls("eval")), (50, 0));
     let saves: Vec<_> =
         (0..64).map(|n| prepare(&store, vec![set(&format!("b{n}"), "1")])).collect();
-    let ends = join_all(saves.iter().map(|save| store.write(save))).await;
+    let ends = join_all(saves.iter().map(|save| store.written(save))).await;
     assert!(ends.iter().flatten().all(Result::is_ok));
     assert_eq!(view.calls("hset"), 50 + 64);
     assert!((50 + 1..=50 + 4).contains(&view.calls("evalsha")));

@@ -14,5 +14,7 @@ mod outage;
 #[path = "../integration/harness/ports.rs"]
 mod ports;
 mod redis;
+mod redis_6;
+mod strong;
 mod support;
 mod tls;

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use outrigger::state_store::{StateStore, StoreError, Write};
+use outrigger::state_store::{StoreError, Write};
 
 use crate::{
     redis::{Server, View},
-    support::{WriteWith, delete, prepare, set, store_on},
+    support::{InFull, WriteWith, delete, prepare, set, store_on},
 };
 
 /// What the rules say lies under a key.
@@ -139,8 +139,8 @@ async fn random_writes_end_as_the_rules_say() {
         let steps: Vec<_> = (0..count).map(|_| Step::random(&mut random, number)).collect();
         let writes = prepare(&store, steps.iter().map(Step::write).collect());
         let results = match transaction {
-            true => store.transact(&writes).await,
-            false => store.write(&writes).await,
+            true => store.transacted(&writes).await,
+            false => store.written(&writes).await,
         };
         assert_eq!(results.len(), steps.len());
         for (step, result) in steps.iter().zip(&results) {

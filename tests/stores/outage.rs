@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::{
     redis::Server,
     support::{
-        WriteWith, delete, eventually, key, prepare, read, set, store_on, store_with, write,
+        InFull, WriteWith, delete, eventually, key, prepare, read, set, store_on, store_with, write,
     },
 };
 
@@ -46,7 +46,7 @@ async fn redis_down_at_start_fails_at_once_and_is_found_when_it_comes() {
     );
     let refused = write(&store, delete("k").etag("1")).await.unwrap_err();
     assert_eq!(refused, StoreError::Unreachable(dial.clone().into()));
-    let transaction = store.transact(&prepare(&store, vec![set("a", "1"), delete("b")])).await;
+    let transaction = store.transacted(&prepare(&store, vec![set("a", "1"), delete("b")])).await;
     assert!(
         transaction.iter().all(|told| *told == Err(StoreError::Unreachable(dial.clone().into())))
     );

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     io::{Read as _, Write as _},
     net::TcpStream,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -19,6 +20,7 @@ use crate::ports::free_port;
 /// A server of a test's own; killed when dropped.
 pub struct Server {
     pub port: u16,
+    program: PathBuf,
     directory: tempfile::TempDir,
     arguments: Vec<String>,
     child: Option<Child>,
@@ -32,21 +34,30 @@ impl Server {
 
     /// Starts a server with these arguments more.
     pub fn start_with(arguments: &[&str]) -> Self {
+        // The tests look into the server, which has to be allowed since version 7.
+        let arguments = [&["--enable-debug-command", "yes"], arguments].concat();
+        Self::start_program(Path::new("redis-server"), &arguments)
+    }
+
+    /// Starts another build of the server, of whatever version.
+    pub fn start_program(program: &Path, arguments: &[&str]) -> Self {
         // Another process may take the port before the server does.
         for _ in 0..5 {
             let mut server = Self::stopped(arguments);
+            server.program = program.to_owned();
             if server.try_run() {
                 return server;
             }
         }
-        panic!("redis-server found no free port five times in a row");
+        panic!("{} found no free port five times in a row", program.display());
     }
 
     /// Has a port and a directory, but does not run.
     pub fn stopped(arguments: &[&str]) -> Self {
         let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
         let directory = tempfile::tempdir().unwrap();
-        Self { port: free_port(), directory, arguments, child: None }
+        let program = PathBuf::from("redis-server");
+        Self { port: free_port(), program, directory, arguments, child: None }
     }
 
     /// Starts the process, on the same port and data as before, and waits until it answers.
@@ -56,12 +67,11 @@ impl Server {
 
     /// The same; false if the process ended at once.
     fn try_run(&mut self) -> bool {
-        let mut command = Command::new("redis-server");
+        let mut command = Command::new(&self.program);
         if !self.arguments.iter().any(|argument| argument == "--tls-port") {
             command.args(["--port", &self.port.to_string()]);
         }
         command.args(["--bind", "127.0.0.1", "--save", "", "--daemonize", "no"]);
-        command.args(["--enable-debug-command", "yes"]);
         command.arg("--dir").arg(self.directory.path());
         command.args(&self.arguments).stdout(Stdio::null()).stderr(Stdio::null());
         let child = self.child.insert(command.spawn().unwrap());

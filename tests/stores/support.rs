@@ -4,8 +4,8 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use outrigger::state_store::{
-    Change, Concurrency, Consistency, Entry, SharedWrites, StateStore, StoreError, StoredKey,
-    Write,
+    Answers, Change, Concurrency, Consistency, Entry, Found, SharedWrites, StateStore, StoreError,
+    StoredKey, Write,
     redis::{RedisStore, health::RedisHealth, settings::RedisSettings},
 };
 
@@ -90,10 +90,34 @@ impl WriteWith for Write {
 /// Prepares and carries out one write.
 pub async fn write(store: &impl StateStore, write: Write) -> Result<(), StoreError> {
     let prepared = store.prepare(write)?;
-    let mut results = store.write(&SharedWrites::new(vec![prepared])).await;
-    assert_eq!(results.len(), 1);
-    results.pop().unwrap()
+    store.written(&SharedWrites::new(vec![prepared])).await.pop().unwrap()
 }
+
+/// What a try that is waited for to its end tells: every write's answer.
+pub trait InFull: StateStore {
+    /// As `write`.
+    async fn written(&self, writes: &SharedWrites) -> Vec<Result<(), StoreError>> {
+        let mut answers = Answers::new(writes.len());
+        self.write(writes, &mut answers).await;
+        answers.into_iter().map(|answer| answer.expect("an answer for each write")).collect()
+    }
+
+    /// As `get_many`.
+    async fn found(&self, keys: &[StoredKey]) -> Vec<Result<Option<Entry>, StoreError>> {
+        let mut found = Found::new(keys.len());
+        self.get_many(keys, &mut found).await;
+        found.into_iter().map(|answer| answer.expect("an answer for each key")).collect()
+    }
+
+    /// As `transact`.
+    async fn transacted(&self, writes: &SharedWrites) -> Vec<Result<(), StoreError>> {
+        let mut answers = Answers::new(writes.len());
+        self.transact(writes, &mut answers).await;
+        answers.into_iter().map(|answer| answer.expect("an answer for each write")).collect()
+    }
+}
+
+impl<S: StateStore> InFull for S {}
 
 /// Prepares several writes that are well-formed.
 pub fn prepare(store: &impl StateStore, writes: Vec<Write>) -> SharedWrites {

@@ -10,7 +10,6 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::{
-    api::error::WriteFailureKind,
     resiliency::{
         backoff::Backoff,
         breaker::Breaker,
@@ -18,17 +17,18 @@ use crate::{
         retry::RetryPolicy,
         trip::TripRule,
     },
-    state_store::{Condition, Expected, Prepared, PreparedChange, SharedWrites, Ttl},
+    state_store::{Answers, Condition, Expected, Prepared, PreparedChange, SharedWrites, Ttl},
 };
 
 type Answer = Result<(), StoreError>;
-type Found = Result<Option<Entry>, StoreError>;
+type Read = Result<Option<Entry>, StoreError>;
 
-/// Answers each attempt with the next line of its script and notes the keys it was given.
+/// Answers each attempt with the next line of its script, which may be too short and then leaves the
+/// others unanswered, and notes the keys it was given.
 #[derive(Clone, Default)]
 struct ScriptedStore {
     writes: Arc<Mutex<VecDeque<Vec<Answer>>>>,
-    reads: Arc<Mutex<VecDeque<Vec<Found>>>>,
+    reads: Arc<Mutex<VecDeque<Vec<Read>>>>,
     attempts: Arc<Mutex<Vec<Vec<String>>>>,
 }
 
@@ -63,30 +63,34 @@ impl StateStore for ScriptedStore {
         })
     }
 
-    async fn get(&self, key: &StoredKey) -> Found {
-        self.get_many(std::slice::from_ref(key)).await.remove(0)
+    async fn get(&self, key: &StoredKey) -> Read {
+        let mut found = Found::new(1);
+        self.get_many(std::slice::from_ref(key), &mut found).await;
+        found.into_iter().next().flatten().unwrap()
     }
 
-    async fn get_many(&self, keys: &[StoredKey]) -> Vec<Found> {
+    async fn get_many(&self, keys: &[StoredKey], found: &mut Found) {
         self.note(keys.iter());
-        let script = self.reads.lock().unwrap().pop_front();
-        match script {
-            Some(answers) => answers,
-            None => std::future::pending().await,
+        let script = self.reads.lock().unwrap().pop_front().unwrap_or_default();
+        let is_whole = script.len() == keys.len();
+        found.fill(0, script);
+        if !is_whole {
+            std::future::pending().await
         }
     }
 
-    async fn write(&self, writes: &SharedWrites) -> Vec<Answer> {
+    async fn write(&self, writes: &SharedWrites, answers: &mut Answers) {
         self.note(writes.iter().map(|write| &write.key));
-        let script = self.writes.lock().unwrap().pop_front();
-        match script {
-            Some(answers) => answers,
-            None => std::future::pending().await,
+        let script = self.writes.lock().unwrap().pop_front().unwrap_or_default();
+        let is_whole = script.len() == writes.len();
+        answers.fill(0, script);
+        if !is_whole {
+            std::future::pending().await
         }
     }
 
-    async fn transact(&self, writes: &SharedWrites) -> Vec<Answer> {
-        self.write(writes).await
+    async fn transact(&self, writes: &SharedWrites, answers: &mut Answers) {
+        self.write(writes, answers).await;
     }
 
     fn condition(&self) -> Option<Condition> {
@@ -122,7 +126,7 @@ fn writing(script: Vec<Vec<Answer>>) -> ScriptedStore {
     ScriptedStore { writes: Arc::new(Mutex::new(script.into())), ..ScriptedStore::default() }
 }
 
-fn reading(script: Vec<Vec<Found>>) -> ScriptedStore {
+fn reading(script: Vec<Vec<Read>>) -> ScriptedStore {
     ScriptedStore { reads: Arc::new(Mutex::new(script.into())), ..ScriptedStore::default() }
 }
 
@@ -162,9 +166,9 @@ fn keys<const N: usize>(texts: [&str; N]) -> Vec<UserKey> {
     texts.map(|text| UserKey::parse(text.to_owned()).unwrap()).to_vec()
 }
 
-fn save_kind(result: Result<(), StateError>) -> WriteFailureKind {
+fn save_class(result: Result<(), StateError>) -> Class {
     match result {
-        Err(StateError::Save { cause, .. }) => cause.kind(),
+        Err(StateError::Save { cause, .. }) => cause.class(),
         other => panic!("not a failed save: {other:?}"),
     }
 }
@@ -181,7 +185,7 @@ async fn a_retry_repeats_only_what_an_outage_left_open() {
 async fn a_conflict_is_kept_when_another_item_succeeds_on_retry() {
     let store = writing(vec![vec![Err(mismatch()), Err(lost())], vec![Ok(())]]);
     let saved = save(&store, 1, vec![item("a"), item("b")]);
-    assert_eq!(save_kind(saved.await), WriteFailureKind::Conflict);
+    assert_eq!(save_class(saved.await), Class::Conflict);
     assert_eq!(store.attempts(), [vec!["a", "b"], vec!["b"]]);
 }
 
@@ -189,7 +193,7 @@ async fn a_conflict_is_kept_when_another_item_succeeds_on_retry() {
 async fn a_conflict_beside_a_lasting_outage_is_an_outage() {
     let store = writing(vec![vec![Err(mismatch()), Err(lost())], vec![Err(lost())]]);
     let saved = save(&store, 1, vec![item("a"), item("b")]);
-    assert_eq!(save_kind(saved.await), WriteFailureKind::Internal);
+    assert_eq!(save_class(saved.await), Class::Lost);
 }
 
 #[tokio::test(start_paused = true)]
@@ -199,7 +203,7 @@ async fn what_the_store_answered_is_not_retried_and_is_a_success_of_the_store() 
     let store = writing(vec![vec![Err(mismatch())]]);
     let component = component(&store, policy(3, Some(breaker.clone())));
     let saved = component.save(&Call::default(), vec![item("a")]).await;
-    assert_eq!(save_kind(saved), WriteFailureKind::Conflict);
+    assert_eq!(save_class(saved), Class::Conflict);
     assert_eq!(store.attempts().len(), 1);
     assert_eq!(breaker.state(), State::Closed);
 }
@@ -218,7 +222,7 @@ async fn a_bad_etag_refuses_its_own_item_only() {
     let store = writing(vec![vec![Ok(())]]);
     let bad = SaveItem { etag: Some("abc".to_owned()), ..item("a") };
     let saved = save(&store, 3, vec![bad, item("b")]).await;
-    assert_eq!(save_kind(saved), WriteFailureKind::InvalidEtag);
+    assert_eq!(save_class(saved), Class::BadEtag);
     assert_eq!(store.attempts(), [vec!["b"]]);
 }
 
@@ -231,6 +235,71 @@ async fn an_attempt_that_times_out_is_retried_as_a_whole() {
         "failed saving state in state store store: context deadline exceeded"
     );
     assert_eq!(store.attempts(), [vec!["a", "b"], vec!["a", "b"]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_heard_before_a_timeout_is_kept() {
+    let store = writing(vec![vec![Ok(()), Err(mismatch())], vec![Ok(())]]);
+    let saved = save(&store, 1, vec![item("a"), item("b"), item("c")]).await;
+    assert_eq!(save_class(saved), Class::Conflict);
+    assert_eq!(store.attempts(), [vec!["a", "b", "c"], vec!["c"]]);
+    let given_up = writing(vec![vec![Ok(()), Err(mismatch())]]);
+    let saved = save(&given_up, 0, vec![item("a"), item("b"), item("c")]).await;
+    assert_eq!(
+        saved.as_ref().unwrap_err().to_string(),
+        "failed saving state in state store store: \
+         possible etag mismatch. error from state store: refused\ncontext deadline exceeded"
+    );
+    assert_eq!(save_class(saved), Class::Timeout);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_may_be_about_the_calls_own_write_is_no_conflict() {
+    // Lost, and not answered at all: both may have been carried out.
+    for first in [vec![Err(lost())], vec![]] {
+        let store = writing(vec![first, vec![Err(mismatch())]]);
+        let saved = save(&store, 1, vec![item("a")]).await;
+        assert_eq!(
+            saved.as_ref().unwrap_err().to_string(),
+            "failed saving state in state store store: possible etag mismatch. error from state \
+             store: refused: an earlier attempt may have been carried out, so read the key before \
+             you decide"
+        );
+        assert_eq!(save_class(saved), Class::Unclear);
+    }
+    let never_sent = StoreError::Unreachable("refused".to_owned().into());
+    let store = writing(vec![vec![Err(never_sent)], vec![Err(mismatch())]]);
+    let saved = save(&store, 1, vec![item("a")]).await;
+    assert_eq!(save_class(saved), Class::Conflict);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_keeps_the_order_of_the_writes_of_one_key() {
+    let full = StoreError::Unavailable("OOM".to_owned().into());
+    let store = writing(vec![
+        vec![Err(full), Ok(()), Ok(()), Err(mismatch())],
+        vec![Ok(()), Ok(()), Ok(())],
+    ]);
+    let operations = ["a", "a", "b", "a"].map(|key| Operation::Upsert(item(key)));
+    let done =
+        component(&store, policy(1, None)).transact(&Call::default(), operations.into()).await;
+    assert_eq!(done, Ok(()));
+    assert_eq!(store.attempts(), [vec!["a", "a", "b", "a"], vec!["a", "a", "a"]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conflict_is_told_beside_the_breaker_that_ended_the_call() {
+    let rule = TripRule::parse("consecutiveFailures >= 1").unwrap();
+    let breaker = Breaker::new("cb", CircuitSettings::new(1, None, None, rule));
+    let store = writing(vec![vec![Err(mismatch()), Err(lost())]]);
+    let component = component(&store, policy(3, Some(breaker)));
+    let saved = component.save(&Call::default(), vec![item("a"), item("b")]).await;
+    assert_eq!(
+        saved.unwrap_err().to_string(),
+        "failed saving state in state store store: \
+         possible etag mismatch. error from state store: refused\ncircuit breaker is open"
+    );
+    assert_eq!(store.attempts().len(), 1);
 }
 
 /// A caller who waits for so long.
@@ -249,14 +318,14 @@ async fn a_caller_without_time_for_a_retry_is_told_at_once_what_failed() {
         "failed saving state in state store store: \
          context deadline exceeded: no time left to retry: EOF"
     );
-    assert_eq!(save_kind(one), WriteFailureKind::OutOfTime);
+    assert_eq!(save_class(one), Class::DeadlineExceeded);
     let several = component.save(&waits(4), ["a", "b", "c"].map(item).into()).await;
     assert_eq!(
         several.as_ref().unwrap_err().to_string(),
         "failed saving state in state store store: context deadline exceeded: \
          no time left to retry: possible etag mismatch. error from state store: refused\nEOF"
     );
-    assert_eq!(save_kind(several), WriteFailureKind::OutOfTime);
+    assert_eq!(save_class(several), Class::DeadlineExceeded);
     assert_eq!(store.attempts(), [vec!["a"], vec!["a", "b", "c"]]);
     assert_eq!(begun.elapsed(), Duration::ZERO);
 }
@@ -274,7 +343,7 @@ async fn a_write_cut_by_its_callers_deadline_is_no_timeout_of_the_policy() {
             cut.as_ref().unwrap_err().to_string(),
             "failed saving state in state store store: context deadline exceeded"
         );
-        assert_eq!(save_kind(cut), WriteFailureKind::OutOfTime, "{seconds}");
+        assert_eq!(save_class(cut), Class::DeadlineExceeded, "{seconds}");
         assert_eq!(store.attempts().len(), attempts, "{seconds}");
         assert_eq!(begun.elapsed(), Duration::from_secs(took), "{seconds}");
     }
@@ -300,6 +369,16 @@ async fn a_bulk_read_refetches_only_the_keys_an_outage_hit() {
     let found: Vec<_> = items.into_iter().map(|item| item.found.unwrap()).collect();
     assert_eq!(found, [entry(b"1"), entry(b"2"), None]);
     assert_eq!(store.attempts(), [vec!["a", "b", "c"], vec!["b"]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_before_a_timeout_is_kept() {
+    let store = reading(vec![vec![Ok(entry(b"1"))], vec![Ok(entry(b"2"))]]);
+    let keys = keys(["a", "b", "c"]);
+    let items = component(&store, policy(1, None)).bulk_get(&Call::default(), keys).await.unwrap();
+    let found: Vec<_> = items.into_iter().map(|item| item.found).collect();
+    assert_eq!(found, [Ok(entry(b"1")), Ok(entry(b"2")), Err(PolicyError::TimedOut)]);
+    assert_eq!(store.attempts(), [vec!["a", "b", "c"], vec!["b", "c"]]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -111,7 +111,7 @@ spec: {}
     warning config0.yaml:9:9: spec.mtls: has no effect, because sidecars do not call each other
     warning config0.yaml:2:1: Spec: unknown field; valid are apiVersion, kind, metadata, scopes and spec; did you mean "spec"?
     warning config0.yaml:5:5: spec.tracing.samplingrate: unknown field; valid are samplingRate, stdout, zipkin and otel; did you mean "samplingRate"?
-    warning config0.yaml:8:3: spec.feature: unknown field; valid are tracing, features, logging, components, api, metric, metrics, secrets, accessControl, httpPipeline, appHttpPipeline, nameResolution, mtls, wasm and workflow; did you mean "features"?
+    warning config0.yaml:8:3: spec.feature: unknown field; valid are tracing, features, logging, components, api, metric, metrics, secrets, httpPipeline, accessControl, appHttpPipeline, nameResolution, mtls, wasm and workflow; did you mean "features"?
     warning config0.yaml: only the first document of a Configuration file is read
     "#);
     assert_eq!(case.strict(), case.lenient());
@@ -279,4 +279,13 @@ fn problems_of_all_files_are_told_together() {
     refused b.yaml:7:19: spec.policies.timeouts.t: time: invalid duration "soon"; valid is a time such as 5s
     refused c.yaml:6:9: spec.type: couldn't find state store state.mysql/v1; served are state.redis and state.in-memory in version v1
     "#);
+}
+
+#[test]
+fn a_pipeline_before_the_api_is_refused_in_both_modes_and_an_empty_one_is_not() {
+    let pipeline = |handlers: &str| format!("spec:\n  httpPipeline:\n    handlers: {handlers}\n");
+    let guarded = of(&[&pipeline("[{name: auth, type: middleware.http.bearer}]")]);
+    insta::assert_snapshot!(guarded.strict(), @"refused config0.yaml:3:16: spec.httpPipeline.handlers[0]: middleware is not served, and it may guard the API: remove it if nothing depends on it");
+    assert_eq!(guarded.strict(), guarded.lenient());
+    configuration(&[&pipeline("[]")]);
 }

@@ -9,6 +9,9 @@ pub struct Answer {
     pub meaning: Meaning,
     /// Whether another connection may find a server that can do what this one cannot.
     pub ask_another: bool,
+    /// Whether one key of a call is enough for it: Redis then carries out nothing of the call, and
+    /// what it says may hold for no other key.
+    pub for_one_key: bool,
 }
 
 /// What an error reply means for the attempt that heard it. Whatever it is, nothing was changed.
@@ -22,20 +25,28 @@ pub enum Meaning {
     SendText,
 }
 
+const fn answer(begins: &'static str, meaning: Meaning) -> Answer {
+    Answer { begins, meaning, ask_another: false, for_one_key: false }
+}
+
 const fn passes(begins: &'static str) -> Answer {
-    Answer { begins, meaning: Meaning::Passes, ask_another: false }
+    answer(begins, Meaning::Passes)
 }
 
 const fn passes_elsewhere(begins: &'static str) -> Answer {
-    Answer { begins, meaning: Meaning::Passes, ask_another: true }
+    Answer { ask_another: true, ..passes(begins) }
 }
 
 const fn stays(begins: &'static str) -> Answer {
-    Answer { begins, meaning: Meaning::Stays, ask_another: false }
+    answer(begins, Meaning::Stays)
+}
+
+const fn for_one_key(answer: Answer) -> Answer {
+    Answer { for_one_key: true, ..answer }
 }
 
 /// Every error reply that we know; any other one stays.
-pub const ANSWERS: [Answer; 16] = [
+pub const ANSWERS: [Answer; 18] = [
     passes_elsewhere("READONLY"),
     passes_elsewhere("LOADING"),
     passes("OOM"),
@@ -43,17 +54,21 @@ pub const ANSWERS: [Answer; 16] = [
     passes_elsewhere("NOAUTH"),
     passes("WRONGPASS"),
     // About this caller's rights, not about the server.
-    stays("NOPERM"),
+    for_one_key(stays("NOPERM")),
     stays("WRONGTYPE"),
     passes("BUSY"),
     passes_elsewhere("MASTERDOWN"),
-    Answer { begins: "NOSCRIPT", meaning: Meaning::SendText, ask_another: false },
+    answer("NOSCRIPT", Meaning::SendText),
     passes("NOREPLICAS"),
     passes("MISCONF"),
     // The key belongs to another server, whom we do not follow to.
-    stays("MOVED"),
+    for_one_key(stays("MOVED")),
+    // The same of a key that is on the move: when that ends, the answer is MOVED.
+    for_one_key(stays("ASK")),
+    // Said of several keys only: each alone is let through, or is another server's.
+    for_one_key(stays("CROSSSLOT")),
     passes_elsewhere("CLUSTERDOWN"),
-    passes("TRYAGAIN"),
+    for_one_key(passes("TRYAGAIN")),
     passes("ERR max number of clients"),
 ];
 

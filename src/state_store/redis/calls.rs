@@ -13,11 +13,13 @@ use super::{
     connection::{Connection, Lane},
     pump::Confirm,
     queue::Batch,
-    reply::{self, Scope, Verdict},
+    reply::{self, Failure, Scope, Verdict},
     scripts::{self, WRITE},
     writes::Writes,
 };
 use crate::state_store::Prepared;
+
+const WAIT_MILLIS: i64 = Confirm::WAIT.as_millis() as i64;
 
 /// How the script is named in a call.
 #[derive(Clone, Copy)]
@@ -57,22 +59,33 @@ pub(super) async fn batch(
 
 /// Calls the script for one write.
 pub(super) async fn alone(lane: &Lane, connection: &Connection, write: &Prepared) -> Verdict {
-    let client = &connection.client;
     let arguments = || scripts::arguments(1, iter::once((write, Scope::Single)));
-    lane.meters.write(1);
+    let mut verdicts = past_the_pump(lane, connection, 1, arguments).await;
+    verdicts.pop().expect("invariant: one write has one verdict")
+}
+
+/// Calls the script for so many writes that nothing on the wire has to come after: the only ones there
+/// are, or all of one key.
+pub(super) async fn past_the_pump(
+    lane: &Lane,
+    connection: &Connection,
+    count: usize,
+    arguments: impl Fn() -> (Vec<Key>, Vec<Value>),
+) -> Vec<Verdict> {
+    let client = &connection.client;
+    lane.meters.write(count);
     let mut script = call(lane, client, arguments(), Form::Name).await;
     if script.as_ref().is_err_and(reply::is_unknown_script) {
         if connection.is_over() {
-            return Verdict::NotSent(lane.cause());
+            return vec![Verdict::NotSent(lane.cause()); count];
         }
-        lane.meters.write(1);
+        lane.meters.write(count);
         script = Box::pin(call(lane, client, arguments(), Form::Text)).await;
     }
     if script.as_ref().is_err_and(reply::is_without_cause) {
-        return Verdict::Unanswered(lane.cause());
+        return vec![Verdict::Unanswered(lane.cause()); count];
     }
-    let mut verdicts = Replies { script, confirmed: Ok(()) }.verdicts(lane, 1);
-    verdicts.pop().expect("invariant: one write has one verdict")
+    Replies { script, confirmed: Ok(()) }.verdicts(lane, count)
 }
 
 async fn call(
@@ -106,41 +119,63 @@ async fn call_and_confirm(
             Form::Text => client.eval(WRITE.text, keys, arguments).await,
         }
     };
-    let millis = i64::try_from(Confirm::WAIT.as_millis()).unwrap_or(i64::MAX);
-    let wait = client.wait::<Value>(replicas, millis);
     // Both are handed over at once, in this order.
+    let wait = client.wait::<Value>(replicas, WAIT_MILLIS);
     let (script, waited) = futures_util::future::join(script, wait).await;
     on_wire.settle(&waited);
-    let confirmed = waited.map(|_| ()).map_err(|error| unconfirmed(replicas, &error));
-    Replies { script, confirmed }
+    Replies { script, confirmed: confirmed(replicas, waited) }
+}
+
+/// Waits until the replicas have all that was written on this connection.
+pub(super) async fn wait(lane: &Lane, client: &Client, replicas: i64) -> Result<(), Verdict> {
+    let on_wire = lane.pulse.hand_over();
+    let waited = client.wait::<Value>(replicas, WAIT_MILLIS).await;
+    on_wire.settle(&waited);
+    confirmed(replicas, waited)
+}
+
+/// What is told of those writes that were carried out.
+pub(super) fn confirm(verdicts: &mut [Verdict], confirmed: &Result<(), Verdict>) {
+    let Err(unconfirmed) = confirmed else { return };
+    for verdict in verdicts.iter_mut().filter(|verdict| **verdict == Verdict::Done) {
+        *verdict = unconfirmed.clone();
+    }
+}
+
+fn confirmed(replicas: i64, waited: Result<Value, Error>) -> Result<(), Verdict> {
+    waited.map(|_| ()).map_err(|error| unconfirmed(replicas, &error))
 }
 
 fn unconfirmed(replicas: i64, error: &Error) -> Verdict {
-    let inner = match reply::verdict_of(error) {
-        Verdict::Error(text) | Verdict::NotSent(text) | Verdict::Unanswered(text) => text,
-        Verdict::Done | Verdict::Conflict | Verdict::Document | Verdict::Unconfirmed(_) => {
-            error.details().to_owned()
-        }
+    let told = |cause: &str| {
+        format!("redis waiting for {replicas} replicas to acknowledge write, err: {cause}")
     };
-    let text = "replicas to acknowledge write, err:";
-    Verdict::Unconfirmed(format!("redis waiting for {replicas} {text} {inner}"))
+    match Failure::from(error) {
+        Failure::Answered(text) => Verdict::Unconfirmed(told(&text)),
+        Failure::NotSent(cause) | Failure::Unanswered(cause) => {
+            Verdict::WaitUnanswered(told(&cause))
+        }
+    }
 }
 
 impl Replies {
+    /// What comes back where there was nothing to send.
+    pub(super) fn of_nothing() -> Self {
+        Self { script: Ok(Value::Null), confirmed: Ok(()) }
+    }
+
     /// How each of so many writes ended.
     pub(super) fn verdicts(self, lane: &Lane, count: usize) -> Vec<Verdict> {
         let mut verdicts = match self.script {
             Ok(value) => reply::verdicts(value, count),
             Err(error) => vec![reply::verdict_of(&error); count],
         };
-        for verdict in &mut verdicts {
+        for verdict in &verdicts {
             if let Verdict::Error(text) = verdict {
                 lane.heard(text);
             }
-            if let (Verdict::Done, Err(unconfirmed)) = (&*verdict, &self.confirmed) {
-                *verdict = unconfirmed.clone();
-            }
         }
+        confirm(&mut verdicts, &self.confirmed);
         verdicts
     }
 }

@@ -144,7 +144,9 @@ impl Lane {
 
     /// Whether what waits may be handed to the connection: it answers and is not being replaced.
     pub(super) fn may_send(&self) -> bool {
-        !self.pulse.is_suspected() && !matches!(&*self.door.borrow(), Door::Opening)
+        !self.pulse.is_suspected()
+            && !self.pulse.has_ended()
+            && !matches!(&*self.door.borrow(), Door::Opening)
     }
 
     /// The connection, if nothing is on the wire and something may be.
@@ -309,7 +311,7 @@ async fn connect(settings: &RedisSettings) -> Result<(Client, Task<Result<(), Er
         client.wait_for_connect().await?;
         match client.ping::<Value>(None).await {
             // Who may not PING may still read and write.
-            Err(error) if !error.details().starts_with("NOPERM") => Err(error),
+            Err(error) if !reply::is_about_the_command(&error) => Err(error),
             _ => Ok(()),
         }
     };

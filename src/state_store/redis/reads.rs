@@ -4,7 +4,7 @@
 //! read by one script call, which costs Redis little more and us far less per key than as many
 //! commands.
 
-use std::{collections::VecDeque, pin::pin, sync::Arc};
+use std::{collections::VecDeque, pin::pin, slice, sync::Arc};
 
 use fred::{
     error::{Error, ErrorKind},
@@ -13,7 +13,7 @@ use fred::{
 };
 use futures_util::{
     future::{FutureExt as _, join_all},
-    stream::{FuturesOrdered, StreamExt},
+    stream::{FuturesUnordered, StreamExt},
 };
 use smallvec::SmallVec;
 use tokio::time::Instant;
@@ -25,7 +25,7 @@ use super::{
     reply::{self, Read, TIMED_OUT},
     scripts::READ,
 };
-use crate::state_store::{StoreError, StoredKey};
+use crate::state_store::{Found, StoreError, StoredKey};
 
 /// Keys that one caller wants to read: most often one.
 #[derive(Debug)]
@@ -78,25 +78,35 @@ pub(super) fn read_alone<'l>(
     Some(read.map(move |read| read.unwrap_or_else(late)))
 }
 
-/// Reads the keys through the lane's queue; one answer per key, in their order.
-pub(super) async fn read(lane: &Lane, keys: &[StoredKey], deadline: Option<Instant>) -> Vec<Read> {
+/// Reads a key through the lane's queue.
+pub(super) async fn read_one(lane: &Lane, key: &StoredKey, deadline: Option<Instant>) -> Read {
+    let mut reads = read_piece(lane, slice::from_ref(key), deadline).await;
+    reads.pop().expect("invariant: one key has one answer")
+}
+
+/// Reads the keys through the lane's queue, and fills in what is found as it is heard.
+pub(super) async fn read(
+    lane: &Lane,
+    keys: &[StoredKey],
+    deadline: Option<Instant>,
+    found: &mut Found,
+) {
     /// How many pieces one caller may have in the queue: their answers wait for each other.
     const PIECES: usize = 4;
     if keys.len() <= BATCH_ITEMS {
-        return read_piece(lane, keys, deadline).await;
+        return found.fill(0, read_piece(lane, keys, deadline).await);
     }
-    let mut reads = Vec::with_capacity(keys.len());
-    let mut left = keys.chunks(BATCH_ITEMS);
-    let mut pieces = FuturesOrdered::new();
+    let mut left = (0..keys.len()).step_by(BATCH_ITEMS).zip(keys.chunks(BATCH_ITEMS));
+    let mut pieces = FuturesUnordered::new();
     loop {
         while pieces.len() < PIECES
-            && let Some(keys) = left.next()
+            && let Some((first, keys)) = left.next()
         {
-            pieces.push_back(read_piece(lane, keys, deadline));
+            pieces.push(read_piece(lane, keys, deadline).map(move |reads| (first, reads)));
         }
         match pieces.next().await {
-            Some(piece) => reads.extend(piece),
-            None => return reads,
+            Some((first, reads)) => found.fill(first, reads),
+            None => return,
         }
     }
 }

@@ -11,7 +11,7 @@ use std::{
 use fred::{clients::Client, error::Error, interfaces::ClientLike, types::InfoKind};
 use tokio::{sync::OnceCell, time::Instant};
 
-use super::watchdog::Pulse;
+use super::{reply, watchdog::Pulse};
 
 /// How old a count may be before it is asked for again.
 const FRESH: Duration = Duration::from_secs(5);
@@ -39,7 +39,8 @@ pub(super) struct Replicas {
 
 impl Replicas {
     /// Brings `count` up to date: the first time on a connection the answer is waited for, later
-    /// it is asked for in the background, now and then.
+    /// it is asked for in the background, now and then. A server that will never say it counts as
+    /// one without replicas.
     pub(super) async fn update(
         &self,
         client: &Client,
@@ -50,7 +51,7 @@ impl Replicas {
             let on_wire = pulse.hand_over();
             let number = ask(client).await;
             on_wire.settle(&number);
-            count.set(number?);
+            count.set(number.or_else(none_if_refused)?);
             Ok::<_, Error>(Mutex::new(Instant::now()))
         };
         let asked = self.asked.get_or_try_init(first).await?;
@@ -70,18 +71,20 @@ impl Replicas {
 }
 
 async fn ask(client: &Client) -> Result<i64, Error> {
-    let info = match client.info::<String>(Some(InfoKind::Replication)).await {
-        Err(error) if error.details().starts_with("NOPERM") => {
-            tracing::warn!(
-                target: "dapr.contrib",
-                "Strong consistency waits for no replica: Redis does not allow INFO: {}",
-                error.details()
-            );
-            return Ok(0);
-        }
-        info => info?,
-    };
+    let info = client.info::<String>(Some(InfoKind::Replication)).await?;
     Ok(connected(&info))
+}
+
+fn none_if_refused(error: Error) -> Result<i64, Error> {
+    if !reply::is_refusal(&error) {
+        return Err(error);
+    }
+    tracing::warn!(
+        target: "dapr.contrib",
+        "Strong consistency waits for no replica: Redis does not allow INFO: {}",
+        error.details()
+    );
+    Ok(0)
 }
 
 fn connected(info: &str) -> i64 {

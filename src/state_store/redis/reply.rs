@@ -9,17 +9,18 @@ use fred::{
 use super::answers::{self, Meaning};
 use crate::state_store::{Entry, Outage, Prepared, PreparedChange, StoreError};
 
+mod causes;
 #[cfg(test)]
 mod tests;
+
+use self::causes::cause_of;
+pub(super) use self::causes::{connect_cause, lost_cause};
 
 /// The text of an attempt whose time was over.
 pub(super) const TIMED_OUT: &str = "i/o timeout";
 
 /// What fred says to those whose connection's task ended.
 const TASK_GONE: &str = "channel closed";
-
-/// What stands before the cause when a name could not be looked up.
-const LOOKUP: &str = "lookup: ";
 
 /// How one write ended, as far as the connection knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +37,11 @@ pub(super) enum Verdict {
     NotSent(String),
     /// It was handed to the connection and no answer came.
     Unanswered(String),
-    /// It was carried out, but whether the replicas have it is not known.
+    /// It was carried out, but Redis refused to say whether the replicas have it.
     Unconfirmed(String),
+    /// It was carried out, but the connection ended before it was known whether the replicas have it.
+    /// They may not, and then a failover loses it.
+    WaitUnanswered(String),
 }
 
 /// What a write was part of: the same refusal has other words in a transaction.
@@ -67,37 +71,64 @@ impl Verdict {
             Self::Error(text) => Err(StoreError::Refused(in_words(write, scope, &text))),
             Self::NotSent(cause) => Err(StoreError::Unreachable(outage(write, scope, cause))),
             Self::Unanswered(cause) => Err(StoreError::Lost(outage(write, scope, cause))),
-            Self::Unconfirmed(text) => Err(StoreError::Lost(text.into())),
+            Self::Unconfirmed(text) => Err(StoreError::Unconfirmed(text)),
+            Self::WaitUnanswered(text) => Err(StoreError::Lost(text.into())),
         }
     }
 }
 
-/// How a try that fred ended without a value ended.
-pub(super) fn verdict_of(error: &Error) -> Verdict {
-    let text = error.details();
-    match error.kind() {
-        ErrorKind::Canceled => Verdict::NotSent("the connection was closed".to_owned()),
-        ErrorKind::IO => Verdict::Unanswered(cause_of(error)),
-        ErrorKind::Routing => Verdict::Error(text.to_owned()),
-        _ if is_server_text(text) => Verdict::Error(text.to_owned()),
-        // fred's texts for commands that reached no connection.
-        _ if text.starts_with("Failed to route") || text.starts_with("Client is not") => {
-            Verdict::NotSent("the connection was closed".to_owned())
+/// How a command that brought no value ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// Redis answered with an error.
+    Answered(String),
+    /// It was never handed to the connection, or the connection did not take it.
+    NotSent(String),
+    /// It was handed to the connection and no answer came.
+    Unanswered(String),
+}
+
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
+        let text = error.details();
+        match error.kind() {
+            ErrorKind::Canceled => Self::NotSent("the connection was closed".to_owned()),
+            ErrorKind::IO => Self::Unanswered(cause_of(error)),
+            ErrorKind::Routing => Self::Answered(text.to_owned()),
+            _ if is_server_text(text) => Self::Answered(text.to_owned()),
+            // fred's texts for commands that reached no connection.
+            _ if text.starts_with("Failed to route") || text.starts_with("Client is not") => {
+                Self::NotSent("the connection was closed".to_owned())
+            }
+            _ if is_without_cause(error) => Self::Unanswered("EOF".to_owned()),
+            _ => Self::Unanswered(text.to_owned()),
         }
-        _ if is_without_cause(error) => Verdict::Unanswered("EOF".to_owned()),
-        _ => Verdict::Unanswered(text.to_owned()),
+    }
+}
+
+/// How a write that fred ended without a value ended.
+pub(super) fn verdict_of(error: &Error) -> Verdict {
+    match Failure::from(error) {
+        Failure::Answered(text) => Verdict::Error(text),
+        Failure::NotSent(cause) => Verdict::NotSent(cause),
+        Failure::Unanswered(cause) => Verdict::Unanswered(cause),
+    }
+}
+
+/// How writes ended that were not sent, because what had to be asked before brought no value.
+pub(super) fn verdict_before(error: &Error) -> Verdict {
+    match Failure::from(error) {
+        Failure::Answered(text) => Verdict::Error(text),
+        Failure::NotSent(cause) | Failure::Unanswered(cause) => Verdict::NotSent(cause),
     }
 }
 
 /// How a read that brought no value ended.
 pub(super) fn read_error(error: &Error) -> StoreError {
-    match verdict_of(error) {
-        Verdict::Error(text) => refusal(text),
-        Verdict::NotSent(cause) => StoreError::Unreachable(cause.into()),
-        Verdict::Unanswered(cause) | Verdict::Unconfirmed(cause) => StoreError::Lost(cause.into()),
-        Verdict::Done | Verdict::Conflict | Verdict::Document => {
-            StoreError::Lost(error.details().to_owned().into())
-        }
+    match Failure::from(error) {
+        Failure::Answered(text) => refusal(text),
+        Failure::NotSent(cause) => StoreError::Unreachable(cause.into()),
+        Failure::Unanswered(cause) => StoreError::Lost(cause.into()),
     }
 }
 
@@ -124,9 +155,21 @@ fn verdict(answer: Value) -> Verdict {
         Value::Integer(0) => Verdict::Conflict,
         Value::Integer(-1) => Verdict::Document,
         answer => match answer.into_string() {
-            Some(text) => Verdict::Error(text),
+            Some(text) => Verdict::Error(passed_on(text)),
             None => Verdict::Unanswered("the script gave no known answer".to_owned()),
         },
+    }
+}
+
+/// An error that a script passed on. Before version 7, Redis puts before it where in the script it
+/// arose, and leaves the marks of its line: `@user_script: 157: -OOM ...` and an end of line.
+fn passed_on(text: String) -> String {
+    let place = text.strip_prefix("@user_script: ").and_then(|rest| rest.split_once(": "));
+    match place {
+        Some((line, error)) if line.bytes().all(|byte| byte.is_ascii_digit()) => {
+            error.strip_prefix('-').unwrap_or(error).trim_end().to_owned()
+        }
+        Some(_) | None => text,
     }
 }
 
@@ -137,7 +180,7 @@ pub(super) type Read = Result<Option<Entry>, StoreError>;
 pub(super) fn reads(value: Value, keys: usize) -> Result<Vec<Read>, StoreError> {
     let answers = match value {
         Value::Array(answers) if (2..=2 * keys).contains(&answers.len()) => answers,
-        _ => return Err(StoreError::Refused("the script gave no list of answers".to_owned())),
+        _ => return Err(wrong_shape("the script gave no list of answers")),
     };
     let mut reads = Vec::with_capacity(answers.len() / 2);
     let mut answers = answers.into_iter();
@@ -146,8 +189,13 @@ pub(super) fn reads(value: Value, keys: usize) -> Result<Vec<Read>, StoreError> 
             (Value::Null, Value::Null) => Ok(None),
             (Value::Null, Value::Integer(0)) => Err(missing_field()),
             (data, Value::Integer(1)) => Ok(plain_entry(data)),
-            (text, Value::Integer(2)) => Err(refusal(text.into_string().unwrap_or_default())),
-            (data, version) => Ok(Some(versioned(data.into_bytes(), version.into_string()))),
+            (text, Value::Integer(2)) => {
+                Err(refusal(passed_on(text.into_string().unwrap_or_default())))
+            }
+            (data, version) => match data.into_bytes() {
+                Some(data) => Ok(Some(versioned(data, version.into_string()))),
+                None => Err(wrong_shape("the script gave no known answer")),
+            },
         });
     }
     Ok(reads)
@@ -156,7 +204,7 @@ pub(super) fn reads(value: Value, keys: usize) -> Result<Vec<Read>, StoreError> 
 /// The entry in what HGETALL gave; no fields mean that there is no key.
 pub(super) fn entry(reply: Resp3Frame) -> Read {
     let Resp3Frame::Array { data: fields, .. } = reply else {
-        return Err(StoreError::Refused("HGETALL gave no list".to_owned()));
+        return Err(wrong_shape("HGETALL gave no list"));
     };
     if fields.is_empty() {
         return Ok(None);
@@ -171,8 +219,9 @@ pub(super) fn entry(reply: Resp3Frame) -> Read {
         }
     }
     let (Some(data), Some(version)) = (data, version) else { return Err(missing_field()) };
+    let Some(data) = text_of(data) else { return Err(wrong_shape("HGETALL gave no text")) };
     let version = text_of(version).and_then(|version| String::from_utf8(version.into()).ok());
-    Ok(Some(versioned(text_of(data), version)))
+    Ok(Some(versioned(data, version)))
 }
 
 fn text_of(reply: Resp3Frame) -> Option<Bytes> {
@@ -192,8 +241,13 @@ pub(super) fn unless_refused(reply: Resp3Frame) -> Result<Resp3Frame, Error> {
     }
 }
 
-fn versioned(data: Option<Bytes>, version: Option<String>) -> Entry {
-    Entry { data: data.unwrap_or_default(), etag: version, expires_at: None }
+fn versioned(data: Bytes, version: Option<String>) -> Entry {
+    Entry { data, etag: version, expires_at: None }
+}
+
+/// The server answered, but not what the command answers with: it did something else.
+fn wrong_shape(text: &str) -> StoreError {
+    StoreError::Lost(text.to_owned().into())
 }
 
 fn missing_field() -> StoreError {
@@ -217,10 +271,15 @@ pub(super) fn is_unknown_script(error: &Error) -> bool {
     answers::find(error.details()).is_some_and(|answer| answer.meaning == Meaning::SendText)
 }
 
+/// Whether one key of the call is enough for the server to refuse all of it.
+pub(super) fn is_for_one_key(error: &Error) -> bool {
+    answers::find(error.details()).is_some_and(|answer| answer.for_one_key)
+}
+
 /// Whether this server or this user may read a key, but not several in one script call.
 pub(super) fn refuses_scripts(error: &Error) -> bool {
-    const ANSWERS: [&str; 3] = ["NOPERM", "CROSSSLOT", "ERR unknown command"];
-    ANSWERS.iter().any(|answer| error.details().starts_with(answer))
+    // EVALSHA itself may be renamed.
+    is_for_one_key(error) || error.details().starts_with("ERR unknown command")
 }
 
 /// Whether the text is an answer of the server: those begin with a word in capitals.
@@ -229,69 +288,29 @@ pub(super) fn is_server_text(text: &str) -> bool {
     word.len() > 1 && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
 }
 
+/// Whether it is an answer about what was asked, as for want of a right: the server itself works.
+pub(super) fn is_about_the_command(error: &Error) -> bool {
+    answers::find(error.details()).is_some_and(|answer| answer.meaning == Meaning::Stays)
+}
+
+/// Whether the server answered "no" and would again.
+pub(super) fn is_refusal(error: &Error) -> bool {
+    matches!(Failure::from(error), Failure::Answered(text) if !will_pass(&text))
+}
+
 /// Whether another connection may find a server that can do what this one cannot.
 pub(super) fn wants_new_connection(text: &str) -> bool {
     answers::find(text).is_some_and(|answer| answer.ask_another)
 }
 
+/// Whether fred says that the connection ended.
+pub(super) fn is_end(error: &Error) -> bool {
+    *error.kind() == ErrorKind::IO || is_without_cause(error)
+}
+
 /// Whether fred only says that its task is gone; the lane knows why.
 pub(super) fn is_without_cause(error: &Error) -> bool {
     *error.kind() == ErrorKind::Unknown && error.details() == TASK_GONE
-}
-
-/// Why a connection could not be made or ended, in the words of daprd's users.
-pub(super) fn connect_cause(address: &str, error: &Error) -> String {
-    match error.kind() {
-        ErrorKind::Timeout => format!("dial tcp {address}: i/o timeout"),
-        ErrorKind::IO | ErrorKind::Tls => {
-            let cause = cause_of(error);
-            if let Some(cause) = cause.strip_prefix(LOOKUP) {
-                return format!("dial tcp: lookup {address}: {cause}");
-            }
-            match cause.as_str() {
-                "EOF" => cause,
-                _ if cause.starts_with("tls:") => format!("dial tcp {address}: {cause}"),
-                _ => format!("dial tcp {address}: connect: {cause}"),
-            }
-        }
-        _ => error.details().to_owned(),
-    }
-}
-
-/// Why a connection that was there is gone.
-pub(super) fn lost_cause(error: &Error) -> String {
-    match error.kind() {
-        ErrorKind::Timeout => TIMED_OUT.to_owned(),
-        ErrorKind::IO | ErrorKind::Tls => cause_of(error),
-        _ if error.details() == TASK_GONE => "EOF".to_owned(),
-        _ => error.details().to_owned(),
-    }
-}
-
-/// An I/O error in words; fred gives it as the debug output of `std::io::Error`.
-fn cause_of(error: &Error) -> String {
-    let text = error.details();
-    if text == "Connection closed." {
-        return "EOF".to_owned();
-    }
-    if let Some(message) = between(text, "message: \"", "\"") {
-        return message.to_lowercase();
-    }
-    if let Some(message) = between(text, "failed to lookup address information: ", "\"") {
-        return format!("{LOOKUP}{}", message.to_lowercase());
-    }
-    if let Some(cause) = between(text, "error: ", " }") {
-        return format!("tls: {cause}");
-    }
-    if *error.kind() == ErrorKind::Tls {
-        return format!("tls: {text}");
-    }
-    text.to_owned()
-}
-
-fn between<'t>(text: &'t str, before: &str, after: &str) -> Option<&'t str> {
-    let rest = &text[text.find(before)? + before.len()..];
-    rest.rfind(after).map(|end| &rest[..end])
 }
 
 fn conflict(write: &Prepared, scope: Scope) -> StoreError {

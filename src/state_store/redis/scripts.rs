@@ -17,7 +17,7 @@ pub(super) struct Script {
 
 /// Carries out a batch of writes.
 pub(super) const WRITE: Script =
-    Script { text: include_str!("write.lua"), sha: "4cca87a3d41d7e5d710ccf812bc02aa834f6ceea" };
+    Script { text: include_str!("write.lua"), sha: "29552ecf0e7fd5846cbf6c243836f80ad69ff7b8" };
 
 /// Reads several keys.
 pub(super) const READ: Script =

@@ -9,7 +9,7 @@ use std::{
     future::Future,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -28,6 +28,10 @@ const SILENCE: Duration = Duration::from_secs(10);
 pub(super) struct Pulse {
     beats: Mutex<Beats>,
     on_wire: AtomicUsize,
+    /// Which connection of the lane this is; 0 before the first.
+    life: AtomicU64,
+    /// The last connection of which a command heard that it ended; its supervisor may hear later.
+    ended: AtomicU64,
     suspected: Notify,
     /// Told to the watchdog when a suspicion was cleared.
     calmed: Notify,
@@ -51,6 +55,7 @@ impl Pulse {
     /// A new connection: the old one's suspicion is not its own.
     pub(super) fn reset(&self) {
         self.beats().suspicion = None;
+        self.life.fetch_add(1, Ordering::Relaxed);
         self.clear();
     }
 
@@ -79,6 +84,12 @@ impl Pulse {
         self.beats().suspicion.is_some()
     }
 
+    /// Whether the connection is known to have ended: what is handed to it now is never sent.
+    pub(super) fn has_ended(&self) -> bool {
+        let life = self.life.load(Ordering::Relaxed);
+        life > 0 && self.ended.load(Ordering::Relaxed) == life
+    }
+
     /// There is something new to send.
     pub(super) fn wake_pump(&self) {
         self.sendable.notify_one();
@@ -93,7 +104,7 @@ impl Pulse {
     /// Counts something as handed to the connection until the guard is gone.
     pub(super) fn hand_over(&self) -> OnWire<'_> {
         self.on_wire.fetch_add(1, Ordering::Relaxed);
-        OnWire { pulse: self, settled: false }
+        OnWire { pulse: self, life: self.life.load(Ordering::Relaxed), settled: false }
     }
 
     /// Whether something is on the wire.
@@ -169,6 +180,8 @@ impl Pulse {
 #[derive(Debug)]
 pub(super) struct OnWire<'p> {
     pulse: &'p Pulse,
+    /// Of the connection that it was handed to.
+    life: u64,
     settled: bool,
 }
 
@@ -178,7 +191,12 @@ impl OnWire<'_> {
         match reply {
             Ok(_) => self.answered(),
             Err(error) if reply::is_server_text(error.details()) => self.answered(),
-            Err(_) => self.failed(),
+            Err(error) => {
+                if reply::is_end(error) {
+                    self.pulse.ended.store(self.life, Ordering::Relaxed);
+                }
+                self.failed();
+            }
         }
     }
 
@@ -205,11 +223,28 @@ impl Drop for OnWire<'_> {
 
 #[cfg(test)]
 mod tests {
+    use fred::error::ErrorKind;
     use tokio::time::{sleep, timeout};
 
     use super::*;
 
     const GRACE: Duration = Duration::from_millis(800);
+
+    #[test]
+    fn what_an_old_connections_commands_hear_late_is_not_about_the_new_one() {
+        let end = || Err::<(), _>(Error::new(ErrorKind::IO, "Connection closed."));
+        let pulse = Pulse::default();
+        pulse.reset();
+        let (first, late) = (pulse.hand_over(), pulse.hand_over());
+        assert!(!pulse.has_ended());
+        first.settle(&end());
+        assert!(pulse.has_ended());
+        pulse.reset();
+        late.settle(&end());
+        assert!(!pulse.has_ended());
+        pulse.hand_over().settle(&end());
+        assert!(pulse.has_ended());
+    }
 
     async fn silent() -> bool {
         std::future::pending().await

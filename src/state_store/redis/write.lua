@@ -31,10 +31,25 @@ local function rules()
     return failed(kind)
   end
 
+  -- Sets or removes the time to live; answers with the error, if there is one.
+  local function age(key, ttl)
+    return failed(ttl == 'p' and redis.pcall('PERSIST', key) or redis.pcall('EXPIRE', key, ttl))
+  end
+
   -- Whether EXPIRE or PERSIST would be let through, asked before anything is written.
-  local function forbidden(key, ttl)
+  local function forbidden(key, ttl, version)
     if not redis.acl_check_cmd then
-      return nil
+      -- Before version 7 one can only try, on a key that is there; a new one is removed again. The
+      -- two writes leave the version as it is, and fail where the value could not be stored: of
+      -- memory Redis only asks before a script has written anything.
+      if not version then
+        return nil
+      end
+      local counted = redis.pcall('HINCRBY', key, 'version', 1)
+      if not failed(counted) then
+        counted = redis.pcall('HINCRBY', key, 'version', -1)
+      end
+      return failed(counted) or age(key, ttl)
     end
     local known, allowed
     if ttl == 'p' then
@@ -86,7 +101,7 @@ local function rules()
       end
     end
     if ttl ~= '' then
-      local refusal = forbidden(key, ttl)
+      local refusal = forbidden(key, ttl, version)
       if refusal then
         return refusal
       end
@@ -95,6 +110,12 @@ local function rules()
     if foreign and failed(stored) and string.find(stored.err, WRONG_TYPE, 1, true) then
       -- The store above would have failed for want of memory or rights, too: the foreign value is
       -- removed only when its type is all that stands in the way.
+      if ttl ~= '' and not redis.acl_check_cmd then
+        local refusal = age(key, ttl)
+        if refusal then
+          return refusal
+        end
+      end
       local removed = redis.pcall('DEL', key)
       if failed(removed) then
         return removed.err
@@ -107,14 +128,11 @@ local function rules()
     if ttl == '' then
       return 1
     end
-    local aged = ttl == 'p' and redis.pcall('PERSIST', key) or redis.pcall('EXPIRE', key, ttl)
-    if failed(aged) then
-      if not version then
-        redis.pcall('DEL', key)
-      end
-      return aged.err
+    local problem = age(key, ttl)
+    if problem and not version then
+      redis.pcall('DEL', key)
     end
-    return 1
+    return problem or 1
   end
 
   local function delete(key, wanted)

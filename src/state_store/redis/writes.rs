@@ -2,7 +2,10 @@
 
 use std::{ops::Range, sync::Arc};
 
-use futures_util::FutureExt as _;
+use futures_util::{
+    FutureExt as _,
+    stream::{FuturesUnordered, StreamExt as _},
+};
 use tokio::time::Instant;
 
 use super::{
@@ -12,7 +15,9 @@ use super::{
     queue::{BATCH_BYTES, BATCH_ITEMS, Batch, Piece, Ticket, Unheard},
     reply::{Scope, TIMED_OUT, Verdict},
 };
-use crate::state_store::{Consistency, Prepared, PreparedChange, SharedWrites, StoreError};
+use crate::state_store::{
+    Answers, Consistency, Prepared, PreparedChange, SharedWrites, StoreError,
+};
 
 /// Writes of one caller that belong together: they are sent in one piece or not at all.
 #[derive(Debug)]
@@ -98,10 +103,12 @@ pub(super) fn write_alone<'l>(
 /// Writes of one caller that are sent in one piece.
 pub(super) struct Sent<'s> {
     lane: &'s Lane,
+    /// Where the first of them stands among the caller's.
+    first: usize,
     writes: &'s [Prepared],
     scope: Scope,
-    /// Or why they may not wait in the queue.
-    ticket: Result<Ticket<'s, Writes>, String>,
+    /// Or how they ended without waiting in the queue.
+    ticket: Result<Ticket<'s, Writes>, Verdict>,
 }
 
 impl<'s> Sent<'s> {
@@ -113,29 +120,53 @@ impl<'s> Sent<'s> {
         scope: Scope,
     ) -> Self {
         let ticket = lane.write(Writes::new(writes.clone(), piece.clone(), scope));
-        Self { lane, writes: &writes[piece], scope, ticket }
+        let ticket = ticket.map_err(Verdict::NotSent);
+        Self { lane, first: piece.start, writes: &writes[piece], scope, ticket }
     }
 
-    /// Writes that could not be sent.
-    pub(super) fn never(lane: &'s Lane, writes: &'s [Prepared], cause: String) -> Self {
-        Self { lane, writes, scope: Scope::Single, ticket: Err(cause) }
+    /// Writes that could not be sent, and so ended like this.
+    pub(super) fn never(
+        lane: &'s Lane,
+        writes: &'s [Prepared],
+        piece: Range<usize>,
+        verdict: Verdict,
+    ) -> Self {
+        let first = piece.start;
+        Self { lane, first, writes: &writes[piece], scope: Scope::Single, ticket: Err(verdict) }
     }
 
-    /// Waits until `deadline` for how they ended: one result per write, in their order.
-    pub(super) async fn hear(
-        self,
-        deadline: Option<Instant>,
-    ) -> impl Iterator<Item = Result<(), StoreError>> {
-        let Self { lane, writes, scope, ticket } = self;
+    /// Waits until `deadline` for how they ended, and fills it in.
+    pub(super) async fn hear(self, deadline: Option<Instant>, answers: &mut Answers) {
+        let first = self.first;
+        answers.fill(first, self.told(deadline).await);
+    }
+
+    async fn told(self, deadline: Option<Instant>) -> impl Iterator<Item = Result<(), StoreError>> {
+        let Self { lane, writes, scope, ticket, .. } = self;
         let verdicts = match ticket {
             Ok(ticket) => ticket
                 .answer(deadline)
                 .await
                 .unwrap_or_else(|why| vec![unheard(lane, why); writes.len()]),
-            Err(cause) => vec![Verdict::NotSent(cause); writes.len()],
+            Err(verdict) => vec![verdict; writes.len()],
         };
         let told = verdicts.into_iter().zip(writes);
         told.map(move |(verdict, write)| verdict.into_result(write, scope))
+    }
+}
+
+/// Waits for several pieces of one caller, each until its own time, and fills in each as it ends.
+pub(super) async fn hear_all(
+    sent: impl Iterator<Item = (Sent<'_>, Option<Instant>)>,
+    answers: &mut Answers,
+) {
+    let pieces = sent.map(|(piece, deadline)| {
+        let first = piece.first;
+        piece.told(deadline).map(move |told| (first, told))
+    });
+    let mut pieces: FuturesUnordered<_> = pieces.collect();
+    while let Some((first, told)) = pieces.next().await {
+        answers.fill(first, told);
     }
 }
 

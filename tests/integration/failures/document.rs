@@ -1,6 +1,6 @@
 //! `docs/failures.md` and the table in the code are the same.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use outrigger::api::failures::{Row, TABLE};
 
@@ -77,4 +77,21 @@ fn a_row_that_is_changed_missing_or_made_up_is_reported() {
         let twice = format!("{line}\n{line}");
         assert!(!differences(&document.replace(line, &twice), &table).is_empty(), "{line}");
     }
+}
+
+/// The classes of which the document says what to do about them.
+fn advised(document: &str) -> Vec<String> {
+    let mut lines = document.lines().map(cells);
+    assert!(lines.any(|cells| cells == ["class", "the operator", "the app"]), "what to do");
+    let lines = lines.skip(1).take_while(|cells| !cells.is_empty());
+    lines.flat_map(|cells| cells[0].split(", ").map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+#[test]
+fn there_is_something_to_do_about_every_class_of_the_table_and_no_other() {
+    let column = Row::COLUMNS.iter().position(|name| *name == "class").expect("the column");
+    let classes: BTreeSet<String> = table().into_iter().map(|row| row[column].clone()).collect();
+    let advised = advised(&document());
+    assert_eq!(advised.iter().cloned().collect::<BTreeSet<_>>(), classes);
+    assert_eq!(advised.len(), classes.len(), "one of them stands twice: {advised:?}");
 }

@@ -4,11 +4,10 @@ use std::{
     io::{Read as _, Write as _},
     net::{Shutdown, TcpListener, TcpStream},
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
-    time::Duration,
 };
 
 /// What it does when it is asked something.
@@ -16,16 +15,11 @@ use std::{
 pub enum Does {
     /// It answers with this line.
     Says(&'static str),
-    /// It answers with this line, but late.
-    SaysLate(&'static str),
     /// It says nothing.
     Nothing,
     /// It closes the connection.
     Closes,
 }
-
-/// How late: later than a timeout of the tests, sooner than a connection is given up for silence.
-const LATE: Duration = Duration::from_millis(600);
 
 /// The running server.
 pub struct Scripted {
@@ -34,21 +28,28 @@ pub struct Scripted {
 }
 
 struct Shared {
-    on_ping: Does,
     on_script: Mutex<Does>,
     scripts: AtomicUsize,
+    /// Whether it closes new connections.
+    refuses: AtomicBool,
+    /// How many connections were greeted and are still answered.
+    answered: AtomicUsize,
     /// Every connection; `None` once the server has ended.
     connections: Mutex<Option<Vec<TcpStream>>>,
 }
 
 impl Scripted {
-    /// Does this when it is greeted by PING, and that when a script is called.
-    pub fn start(on_ping: Does, on_script: Does) -> Self {
+    /// Does this when a script is called or a key is read.
+    pub fn start(on_script: Does) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("a bound listener").port();
-        let connections = Mutex::new(Some(Vec::new()));
-        let (on_script, scripts) = (Mutex::new(on_script), AtomicUsize::new(0));
-        let shared = Arc::new(Shared { on_ping, on_script, scripts, connections });
+        let shared = Arc::new(Shared {
+            on_script: Mutex::new(on_script),
+            scripts: AtomicUsize::new(0),
+            refuses: AtomicBool::new(false),
+            answered: AtomicUsize::new(0),
+            connections: Mutex::new(Some(Vec::new())),
+        });
         let serving = shared.clone();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -64,21 +65,42 @@ impl Scripted {
         Self { port, shared }
     }
 
-    /// From now on does this when a script is called.
+    /// From now on does this when a script is called or a key is read.
     pub fn on_script(&self, does: Does) {
-        *self.shared.on_script.lock().unwrap_or_else(PoisonError::into_inner) = does;
+        *self.shared.on_script() = does;
     }
 
-    /// How many calls of a script have reached it.
+    /// What it does then.
+    pub fn does(&self) -> Does {
+        *self.shared.on_script()
+    }
+
+    /// How many calls of a script, or reads of a key, have reached it.
     pub fn scripts(&self) -> usize {
         self.shared.scripts.load(Ordering::SeqCst)
     }
 
-    /// Closes its port and every connection.
-    pub fn end(&self) {
-        for stream in self.shared.connections().take().into_iter().flatten() {
+    /// How many connections are answered: those that it closed or left in silence are not.
+    pub fn answered(&self) -> usize {
+        self.shared.answered.load(Ordering::SeqCst)
+    }
+
+    /// From now on greets nobody, or everybody again.
+    pub fn refuse(&self, refuses: bool) {
+        self.shared.refuses.store(refuses, Ordering::SeqCst);
+    }
+
+    /// Closes every connection, and takes new ones.
+    pub fn hang_up(&self) {
+        for stream in self.shared.connections().iter_mut().flat_map(|open| open.drain(..)) {
             stream.shutdown(Shutdown::Both).ok();
         }
+    }
+
+    /// Closes its port and every connection.
+    pub fn end(&self) {
+        self.hang_up();
+        *self.shared.connections() = None;
         // Wakes who accepts, which then leaves.
         TcpStream::connect(("127.0.0.1", self.port)).ok();
     }
@@ -91,55 +113,59 @@ impl Drop for Scripted {
 }
 
 impl Shared {
-    fn connections(&self) -> std::sync::MutexGuard<'_, Option<Vec<TcpStream>>> {
+    fn connections(&self) -> MutexGuard<'_, Option<Vec<TcpStream>>> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn serve(&self, mut stream: TcpStream) {
-        let mut received = Vec::new();
-        // Redis answers in order: behind what it does not answer, nothing is answered.
-        let mut silent = false;
-        let mut piece = [0; 4096];
-        loop {
-            while let Some((words, length)) = command(&received) {
-                received.drain(..length);
-                let said = match self.does(&words) {
-                    _ if silent => Ok(()),
-                    Does::Says(line) => stream.write_all(format!("{line}\r\n").as_bytes()),
-                    Does::SaysLate(line) => {
-                        thread::sleep(LATE);
-                        stream.write_all(format!("{line}\r\n").as_bytes())
-                    }
-                    Does::Nothing => {
-                        silent = true;
-                        Ok(())
-                    }
-                    Does::Closes => return drop(stream.shutdown(Shutdown::Both)),
-                };
-                if said.is_err() {
-                    return;
-                }
-            }
-            match stream.read(&mut piece) {
-                Ok(0) | Err(_) => return,
-                Ok(length) => received.extend_from_slice(&piece[..length]),
-            }
-        }
+    fn on_script(&self) -> MutexGuard<'_, Does> {
+        self.on_script.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn does(&self, words: &[String]) -> Does {
-        match words[0].to_ascii_uppercase().as_str() {
-            "EVALSHA" | "EVAL" => {
-                self.scripts.fetch_add(1, Ordering::SeqCst);
-                *self.on_script.lock().unwrap_or_else(PoisonError::into_inner)
-            }
-            "PING" => {
-                if self.on_ping == Does::Closes {
-                    // Time for a call to come and wait for this connection.
-                    thread::sleep(Duration::from_millis(100));
+    /// Until the connection ends.
+    fn serve(&self, mut stream: TcpStream) {
+        let (mut received, mut piece) = (Vec::new(), [0; 4096]);
+        let (mut is_greeted, mut is_silent) = (false, false);
+        let leave = |is_greeted: bool| {
+            self.answered.fetch_sub(usize::from(is_greeted), Ordering::SeqCst);
+        };
+        let mut is_open = true;
+        while is_open {
+            while let Some((words, length)) = command(&received) {
+                received.drain(..length);
+                match self.asked(&words) {
+                    // Redis answers in order: behind what it does not answer, nothing is answered.
+                    _ if is_silent => {}
+                    Does::Says(line) => {
+                        is_open &= stream.write_all(format!("{line}\r\n").as_bytes()).is_ok();
+                        if words[0] == "PING" && !std::mem::replace(&mut is_greeted, true) {
+                            self.answered.fetch_add(1, Ordering::SeqCst);
+                        }
+                    }
+                    Does::Nothing => {
+                        is_silent = true;
+                        leave(std::mem::take(&mut is_greeted));
+                    }
+                    Does::Closes => is_open = false,
                 }
-                self.on_ping
             }
+            match is_open.then(|| stream.read(&mut piece)) {
+                None | Some(Ok(0) | Err(_)) => is_open = false,
+                Some(Ok(length)) => received.extend_from_slice(&piece[..length]),
+            }
+        }
+        leave(is_greeted);
+        stream.shutdown(Shutdown::Both).ok();
+    }
+
+    fn asked(&self, words: &[String]) -> Does {
+        match words[0].to_ascii_uppercase().as_str() {
+            "EVALSHA" | "EVAL" | "HGETALL" => {
+                let does = *self.on_script();
+                self.scripts.fetch_add(1, Ordering::SeqCst);
+                does
+            }
+            "PING" if self.refuses.load(Ordering::SeqCst) => Does::Closes,
+            "PING" => Does::Says("+PONG"),
             _ => Does::Says("+OK"),
         }
     }

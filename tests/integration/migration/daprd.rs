@@ -8,19 +8,30 @@ use redis::{Connection, Value};
 /// A hash as it lies in Redis.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hash {
-    pub data: String,
+    pub data: Vec<u8>,
     pub version: i64,
     /// Whether the field `first-write` is there.
     pub flagged: bool,
-    /// Whether it ends by itself.
-    pub expires: bool,
+    /// When it ends by itself, if it does.
+    pub expires: Option<Hundreds>,
+}
+
+/// A time to live in hundreds of seconds, rounded up: no test runs so long that one goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hundreds(i64);
+
+impl Hundreds {
+    /// Nothing for what is no time to live, in Redis' answers as in requests.
+    pub fn of_seconds(seconds: i64) -> Option<Self> {
+        (seconds > 0).then_some(Self((seconds + 99) / 100))
+    }
 }
 
 /// A write as an application asks for it.
 #[derive(Clone, Debug, Default)]
 pub struct Write {
     /// What to store; `None` deletes.
-    pub value: Option<String>,
+    pub value: Option<Vec<u8>>,
     pub etag: Option<i64>,
     pub first_write: bool,
     pub ttl: Option<i64>,
@@ -54,7 +65,10 @@ impl Write {
             data,
             version: version.unwrap_or(0) + 1,
             flagged: flagged || self.first_write,
-            expires: self.ttl.map_or(before.is_some_and(|hash| hash.expires), |ttl| ttl > 0),
+            expires: match self.ttl {
+                Some(ttl) => Hundreds::of_seconds(ttl),
+                None => before.and_then(|hash| hash.expires),
+            },
         });
         (End::Done, after)
     }
@@ -72,15 +86,18 @@ impl Daprd {
         Self { connection: client.get_connection().expect("redis-server accepts a connection") }
     }
 
-    fn ask<T: redis::FromRedisValue>(&mut self, words: &[&str]) -> T {
-        let mut command = redis::cmd(words[0]);
-        let answer = command.arg(&words[1..]).query(&mut self.connection);
-        answer.unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    fn ask<T: redis::FromRedisValue>(&mut self, words: &[impl AsRef<[u8]>]) -> T {
+        let mut command = redis::Cmd::new();
+        for word in words {
+            command.arg(word.as_ref());
+        }
+        let answer = command.query(&mut self.connection);
+        answer.unwrap_or_else(|error| panic!("{command:?}: {error}"))
     }
 
     /// Reads a key as daprd does, and refuses what daprd could not read.
     pub fn read(&mut self, key: &str) -> Option<Hash> {
-        let mut fields: BTreeMap<String, String> = self.ask(&["HGETALL", key]);
+        let mut fields: BTreeMap<String, Vec<u8>> = self.ask(&["HGETALL", key]);
         if fields.is_empty() {
             return None;
         }
@@ -88,13 +105,16 @@ impl Daprd {
         let data = field("data").expect("daprd needs the field data");
         let version = field("version").expect("daprd needs the field version");
         let flag = field("first-write");
-        assert!(flag.as_deref().is_none_or(|flag| flag == "0"), "{flag:?}");
+        assert!(flag.as_deref().is_none_or(|flag| flag == b"0"), "{flag:?}");
         assert!(fields.is_empty(), "daprd writes no such fields: {fields:?}");
         Some(Hash {
             data,
-            version: version.parse().expect("daprd counts"),
+            version: std::str::from_utf8(&version)
+                .ok()
+                .and_then(|text| text.parse().ok())
+                .expect("daprd counts"),
             flagged: flag.is_some(),
-            expires: self.ask::<i64>(&["TTL", key]) >= 0,
+            expires: Hundreds::of_seconds(self.ask(&["TTL", key])),
         })
     }
 
@@ -112,7 +132,8 @@ impl Daprd {
             self.ask::<()>(&["MULTI"]);
             match &write.value {
                 Some(value) => {
-                    self.ask::<Value>(&["HSET", key, "data", value]);
+                    let words: [&[u8]; 4] = [b"HSET", key.as_bytes(), b"data", value];
+                    self.ask::<Value>(&words);
                     if write.first_write {
                         self.ask::<Value>(&["HSET", key, "first-write", "0"]);
                     }

@@ -4,7 +4,7 @@
 use std::{cell::Cell, time::Duration};
 
 use futures_util::future::{Either, join_all, select};
-use outrigger::state_store::{StateStore, StoreError, redis::RedisStore};
+use outrigger::state_store::{StoreError, redis::RedisStore};
 use tokio::time::sleep;
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     redis::{Server, View},
-    support::{prepare, set},
+    support::{InFull, prepare, set},
 };
 
 /// One call for several items, each under a key of its own, and what its caller was told.
@@ -41,7 +41,11 @@ async fn call_on(
         let writes = names.iter().map(|name| set(name, vec![b'x'; size])).collect();
         let prepared = prepare(store, writes);
         let ask = async {
-            if transaction { store.transact(&prepared).await } else { store.write(&prepared).await }
+            if transaction {
+                store.transacted(&prepared).await
+            } else {
+                store.written(&prepared).await
+            }
         };
         let patience = match random.u8(0..4) {
             0 => Duration::from_micros(random.u64(0..3000)),

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use outrigger::state_store::{StateStore, StoreError, redis::RedisStore};
+use outrigger::state_store::{StoreError, redis::RedisStore};
 
 use super::{
     at_once, batches, lost, patient_store, patient_store_at,
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     redis::Server,
-    support::{WriteWith, delete, eventually, is_mismatch, prepare, read, set, write},
+    support::{InFull, WriteWith, delete, eventually, is_mismatch, prepare, read, set, write},
 };
 
 fn out_of_memory(result: &Result<(), StoreError>) -> bool {
@@ -59,7 +59,7 @@ async fn without_memory_each_item_of_a_batch_still_ends_in_its_own_way() {
     assert_eq!(read(&store, "old").await.unwrap().data, "1");
 
     let transaction = prepare(&store, vec![set("new", "2"), delete("old"), set("there", "2")]);
-    let results = store.transact(&transaction).await;
+    let results = store.transacted(&transaction).await;
     assert!(out_of_memory(&results[0]) && results[1].is_ok(), "{results:?}");
 
     view.tell(&["CONFIG", "SET", "maxmemory", "0"]);
@@ -77,7 +77,7 @@ async fn save_in_order(server: &Server, store: &RedisStore, round: usize) {
     let value = |n: usize| format!("{round}.{n}.").repeat(2000);
     let single = (0..SAVES).map(|n| set(&format!("k{}", n % KEYS), value(n)));
     let bulk = prepare(store, single.clone().collect());
-    let (single, bulk) = tokio::join!(at_once(store, single.collect()), store.write(&bulk));
+    let (single, bulk) = tokio::join!(at_once(store, single.collect()), store.written(&bulk));
     for result in single.into_iter().chain(bulk) {
         result.unwrap();
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::{LocalBoxFuture, join_all};
-use outrigger::state_store::{StateStore, StoreError, Write, redis::RedisStore};
+use outrigger::state_store::{StoreError, Write, redis::RedisStore};
 
 use super::{
     batches, begin, lost, patient_store_at,
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     redis::Server,
-    support::{eventually, prepare, set, write},
+    support::{InFull, eventually, prepare, set, write},
 };
 
 /// A call under way, and what it is to write.
@@ -26,8 +26,8 @@ async fn call(store: &RedisStore, n: usize, transaction: bool) -> Call<'_> {
     let writes: Vec<Write> = names.iter().map(|name| set(name, "x")).collect();
     let prepared = prepare(store, writes);
     let mut answer: LocalBoxFuture<_> = match transaction {
-        false => Box::pin(async move { store.write(&prepared).await }),
-        true => Box::pin(async move { store.transact(&prepared).await }),
+        false => Box::pin(async move { store.written(&prepared).await }),
+        true => Box::pin(async move { store.transacted(&prepared).await }),
     };
     begin(&mut answer).await;
     Call { names, answer }
@@ -156,6 +156,34 @@ async fn a_batch_whose_connection_falls_silent_is_lost_for_all_and_executed_once
     eventually("saved again", || async { write(&store, set("after", "x")).await.is_ok() }).await;
     assert_versions(&server, &names, Some("1"));
     assert_eq!(batches(&server), before + 2, "nothing was sent twice");
+}
+
+#[tokio::test]
+async fn who_leaves_while_an_earlier_batch_is_sent_again_takes_all_items_along() {
+    let (server, proxy, store) = set_up().await;
+    let before = batches(&server);
+    proxy.set(Mode::HoldReplies);
+    let mut on_wire = Vec::new();
+    for sent in 1..=4 {
+        let mut call = Box::pin(write(&store, set("on wire", "x")));
+        begin(&mut call).await;
+        on_wire.push(call);
+        eventually("it is sent", || async { batches(&server) == before + sent }).await;
+        // The first is carried out, the others are to be sent again.
+        server.view().tell(&["SCRIPT", "FLUSH"]);
+    }
+    let calls = calls(&store, 30).await;
+    // What is sent again now is not answered. What waited was taken, and is not sent yet.
+    server.freeze();
+    proxy.set(Mode::Pass);
+    assert!(on_wire.remove(0).await.is_ok());
+    let (stay, left) = leave(calls);
+    server.thaw();
+    assert!(join_all(on_wire).await.iter().all(Result::is_ok));
+    let saved = hear(stay).await;
+    assert_versions(&server, &saved, Some("1"));
+    assert_versions(&server, &left, None);
+    assert_versions(&server, &["on wire".to_owned()], Some("4"));
 }
 
 #[tokio::test]

@@ -16,14 +16,15 @@ use proptest::{
     sample::select,
     test_runner::{TestCaseError, TestRunner},
 };
+use tokio::runtime::Runtime;
 
 use super::{
-    batches, patient_store,
+    PATIENT, batches, patient_store,
     rules::{self, Held, Item, Keys},
 };
 use crate::{
     redis::{Server, View},
-    support::key,
+    support::{InFull, key, prepare, set, store_with, write},
 };
 
 /// How many keys the callers share.
@@ -206,7 +207,7 @@ async fn call_store(store: &RedisStore, log: &Log, call: &Call) {
         Call::GetMany(names) => {
             let keys: Vec<_> = names.iter().map(|name| key(name)).collect();
             let after = log.done.get();
-            let answers = store.get_many(&keys).await;
+            let answers = store.found(&keys).await;
             log.hear(after, &keys, answers);
         }
     }
@@ -223,7 +224,7 @@ async fn ask(
     transaction: bool,
 ) -> Vec<Result<(), StoreError>> {
     let writes = SharedWrites::new(writes.to_vec());
-    if transaction { store.transact(&writes).await } else { store.write(&writes).await }
+    if transaction { store.transacted(&writes).await } else { store.written(&writes).await }
 }
 
 impl Log {
@@ -307,6 +308,7 @@ async fn run(
     store: &RedisStore,
     view: &mut View,
     program: &Program,
+    meanwhile: &impl AsyncFn(),
     totals: &mut Totals,
 ) -> Result<(), TestCaseError> {
     view.tell(&["FLUSHALL"]);
@@ -323,18 +325,20 @@ async fn run(
             call_store(store, &log, call).await;
         }
     });
-    join_all(callers).await;
+    futures_util::future::join(meanwhile(), join_all(callers)).await;
     let after = log.check(before)?;
     rules::assert_stored(view, &after);
     totals.add(&log);
     Ok(())
 }
 
-#[test]
-fn programs_of_concurrent_callers_end_as_if_one_write_came_after_the_other() {
-    let server = Server::start();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let store = runtime.block_on(patient_store(&server));
+/// Runs random programs, with this going on at the same time as each.
+fn run_all(
+    runtime: &Runtime,
+    server: &Server,
+    store: &RedisStore,
+    meanwhile: impl AsyncFn(),
+) -> Totals {
     let view = RefCell::new(server.view());
     let totals = RefCell::new(Totals::default());
     let config = ProptestConfig::default();
@@ -343,15 +347,47 @@ fn programs_of_concurrent_callers_end_as_if_one_write_came_after_the_other() {
     let config = ProptestConfig { cases, failure_persistence: None, ..config };
     let result = TestRunner::new(config).run(&program(), |program| {
         let (mut view, mut totals) = (view.borrow_mut(), totals.borrow_mut());
-        runtime.block_on(run(&store, &mut view, &program, &mut totals))
+        runtime.block_on(run(store, &mut view, &program, &meanwhile, &mut totals))
     });
     if let Err(problem) = result {
         panic!("{problem}");
     }
     let totals = totals.into_inner();
+    let ends = [totals.done, totals.mismatched, totals.refused];
+    assert!(ends.iter().all(|count| *count * 20 >= totals.items), "{totals:?}");
+    totals
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+#[test]
+fn programs_of_concurrent_callers_end_as_if_one_write_came_after_the_other() {
+    let (server, runtime) = (Server::start(), runtime());
+    let store = runtime.block_on(patient_store(&server));
+    let totals = run_all(&runtime, &server, &store, async || ());
     // Reads may be script calls, too.
     let (scripts, calls) = (batches(&server), totals.write_calls + totals.read_calls);
     assert!(scripts * 2 <= calls && scripts * 10 <= totals.items, "{scripts} {totals:?}");
-    let ends = [totals.done, totals.mismatched, totals.refused];
-    assert!(ends.iter().all(|count| *count * 20 >= totals.items), "{totals:?}");
+}
+
+#[test]
+fn and_so_they_do_where_redis_refuses_the_batches_for_one_key() {
+    let (server, runtime) = (Server::start(), runtime());
+    let user = ["ACL", "SETUSER", "app", "on", ">secret", "~k*", "~bystander", "+@all"];
+    server.view().tell(&user);
+    let login = [PATIENT, [("redisUsername", "app"), ("redisPassword", "secret")]].concat();
+    let store = runtime.block_on(async {
+        let store = store_with(&server, &login);
+        let first = prepare(&store, vec![set("k0", "x"), set("forbidden", "x")]);
+        let results = store.written(&first).await;
+        assert!(results[0].is_ok() && results[1].is_err(), "{results:?}");
+        store
+    });
+    run_all(&runtime, &server, &store, async || {
+        for _ in 0..8 {
+            assert!(write(&store, set("forbidden", "x")).await.is_err());
+        }
+    });
 }

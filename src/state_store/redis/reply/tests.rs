@@ -82,6 +82,7 @@ fn an_outage_is_never_an_etag_mismatch() {
         Verdict::NotSent("x".to_owned()),
         Verdict::Unanswered("x".to_owned()),
         Verdict::Unconfirmed("x".to_owned()),
+        Verdict::WaitUnanswered("x".to_owned()),
         Verdict::Error("OOM x".to_owned()),
     ] {
         let told = verdict.into_result(&conditional, Scope::Single).unwrap_err();
@@ -121,6 +122,20 @@ fn connecting_fails_in_the_words_people_know() {
 }
 
 #[test]
+fn an_error_that_redis_6_passes_on_is_told_without_its_place_in_the_script() {
+    let told = "OOM command not allowed when used memory > 'maxmemory'.";
+    let passed_on = Value::String(format!("@user_script: 157: -{told}\r\n").into());
+    let verdict = Verdict::Error(told.to_owned());
+    assert_eq!(verdicts(Value::Array(vec![passed_on.clone()]), 1), [verdict]);
+    let read = reads(Value::Array(vec![passed_on, Value::Integer(2)]), 1).unwrap();
+    assert_eq!(read, [Err(StoreError::Unavailable(told.to_owned().into()))]);
+    for whole in [told, "@user_script: no place", "@user_script: x: -OOM"] {
+        let answer = Value::Array(vec![Value::String(whole.into())]);
+        assert_eq!(verdicts(answer, 1), [Verdict::Error(whole.to_owned())]);
+    }
+}
+
+#[test]
 fn the_scripts_answers_are_read_one_by_one_and_none_is_made_up() {
     let answers = Value::Array(vec![
         Value::Integer(1),
@@ -142,5 +157,46 @@ fn the_scripts_answers_are_read_one_by_one_and_none_is_made_up() {
     assert_eq!(verdicts(Value::Integer(1), 2), [Verdict::Done, Verdict::Done]);
     for unknown in [Value::Null, Value::Integer(0), Value::Integer(2)] {
         assert!(matches!(verdicts(unknown, 1)[..], [Verdict::Unanswered(_)]));
+    }
+}
+
+#[test]
+fn a_reply_of_the_wrong_shape_is_lost_for_reads_as_it_is_for_writes() {
+    let number = |number: i64| Value::Integer(number);
+    for unknown in [
+        Value::Null,
+        number(1),
+        Value::String("OK".into()),
+        Value::Array(Vec::new()),
+        Value::Array(vec![number(1)]),
+        Value::Array(vec![number(1), number(1), number(1), number(1)]),
+    ] {
+        let read = reads(unknown.clone(), 1);
+        assert!(matches!(read, Err(StoreError::Lost(_))), "{unknown:?}: {read:?}");
+    }
+    let answers = Value::Array(vec![Value::Array(Vec::new()), Value::String("1".into())]);
+    assert!(matches!(reads(answers, 1).unwrap()[..], [Err(StoreError::Lost(_))]));
+
+    let frame =
+        |data: &str| Resp3Frame::SimpleString { data: data.to_owned().into(), attributes: None };
+    let fields = vec![frame("data"), Resp3Frame::Null, frame("version"), frame("1")];
+    for unknown in [frame("OK"), Resp3Frame::Array { data: fields, attributes: None }] {
+        let read = entry(unknown);
+        assert!(matches!(read, Err(StoreError::Lost(_))), "{read:?}");
+    }
+}
+
+#[test]
+fn who_may_not_ping_is_connected_and_whoever_is_not_served_is_not() {
+    let answer = |text: &'static str| is_about_the_command(&Error::new(ErrorKind::Unknown, text));
+    assert!(answer("NOPERM this user has no permissions to run the 'ping' command"));
+    for text in [
+        "NOAUTH Authentication required.",
+        "DENIED Redis is running in protected mode",
+        "LOADING Redis is loading the dataset in memory",
+        "ERR max number of clients reached",
+        "PONG",
+    ] {
+        assert!(!answer(text), "{text}");
     }
 }
