@@ -83,18 +83,29 @@ async fn set_up() -> (Server, Proxy, RedisStore) {
     (server, proxy, store)
 }
 
+/// As many saves of one key as are sent before one is answered, each in a batch of its own.
+async fn fill_the_wire<'s>(
+    server: &Server,
+    store: &'s RedisStore,
+    after_each: impl Fn(),
+) -> Vec<LocalBoxFuture<'s, Result<(), StoreError>>> {
+    let before = batches(server);
+    let mut on_wire = Vec::new();
+    for sent in 1..=4 {
+        let mut call: LocalBoxFuture<'_, _> = Box::pin(write(store, set("on wire", "x")));
+        begin(&mut call).await;
+        on_wire.push(call);
+        eventually("it is sent", || async { batches(server) == before + sent }).await;
+        after_each();
+    }
+    on_wire
+}
+
 #[tokio::test]
 async fn who_leaves_before_sending_takes_all_items_along() {
     let (server, proxy, store) = set_up().await;
-    let before = batches(&server);
     proxy.set(Mode::HoldReplies);
-    let mut on_wire = Vec::new();
-    for sent in 1..=4 {
-        let mut call = Box::pin(write(&store, set("on wire", "x")));
-        begin(&mut call).await;
-        on_wire.push(call);
-        eventually("it is sent", || async { batches(&server) == before + sent }).await;
-    }
+    let on_wire = fill_the_wire(&server, &store, || {}).await;
     let (stay, left) = leave(calls(&store, 60).await);
     proxy.set(Mode::Pass);
     assert!(join_all(on_wire).await.iter().all(Result::is_ok));
@@ -161,17 +172,10 @@ async fn a_batch_whose_connection_falls_silent_is_lost_for_all_and_executed_once
 #[tokio::test]
 async fn who_leaves_while_an_earlier_batch_is_sent_again_takes_all_items_along() {
     let (server, proxy, store) = set_up().await;
-    let before = batches(&server);
     proxy.set(Mode::HoldReplies);
-    let mut on_wire = Vec::new();
-    for sent in 1..=4 {
-        let mut call = Box::pin(write(&store, set("on wire", "x")));
-        begin(&mut call).await;
-        on_wire.push(call);
-        eventually("it is sent", || async { batches(&server) == before + sent }).await;
-        // The first is carried out, the others are to be sent again.
-        server.view().tell(&["SCRIPT", "FLUSH"]);
-    }
+    // The first is carried out, the others are to be sent again.
+    let flush = || server.view().tell(&["SCRIPT", "FLUSH"]);
+    let mut on_wire = fill_the_wire(&server, &store, flush).await;
     let calls = calls(&store, 30).await;
     // What is sent again now is not answered. What waited was taken, and is not sent yet.
     server.freeze();
