@@ -274,6 +274,29 @@ fn policy_series(family: &str, policy: &str, status: &str) -> String {
 }
 
 #[test]
+fn default_policies_are_counted_like_all_others() {
+    let redis = Redis::start();
+    let policies = "apiVersion: dapr.io/v1alpha1\nkind: Resiliency\nmetadata:\n  name: defaults\nspec:\n  \
+        policies:\n    retries:\n      \
+        DefaultRetryPolicy: {policy: constant, duration: 10ms, maxRetries: 1}\n";
+    let sidecar = Setup::default().redis(&redis).resource("resiliency.yaml", policies).start();
+    sidecar.wait_until_connected();
+    redis.query::<()>(&["CONFIG", "SET", "maxmemory", "1"]);
+    sidecar.client().save("k", "v").expect_err("there is no memory");
+    assert_eq!(sidecar.said(0, "Error for operation component[statestore] output was").len(), 2);
+    let found = scrape(&sidecar);
+    let counted = found.with("policy=\"retry\"");
+    for family in ["count", "activations_total"] {
+        let series = format!("dapr_resiliency_{family}{{");
+        let line = counted.iter().find(|line| line.starts_with(&series));
+        let line = line.unwrap_or_else(|| panic!("{family}: {counted:?}"));
+        assert!(line.contains("target=\"Statestore_statestore\""), "{line}");
+        assert!(line.ends_with(" 1"), "{line}");
+    }
+    sidecar.finish();
+}
+
+#[test]
 fn sizes_and_attempts_are_those_on_the_wire() {
     let (redis, sidecar) = complete();
     let commands = ["hgetall", "evalsha", "eval"];

@@ -197,6 +197,7 @@ fn metadata_shows_the_store_and_its_breaker_through_an_outage() {
     let client = sidecar.client();
     client.save(&key("k"), value("v")).expect("saved");
     assert_eq!(client.extended(BREAKER), "closed");
+    assert_eq!(client.metadata().enabled_features, [""; 0], "of daprd's features none is here");
 
     redis.kill();
     eventually("the loss is seen", || client.extended(CONNECTED) == "false");
