@@ -9,14 +9,11 @@ use crate::{
         error::{StateError, WriteFailure},
         json,
         key::{KeyPrefix, UserKey},
-        writing,
+        writing::{self, is_outage},
     },
     call::Call,
     metrics::component::{Class, ComponentMeters, Operation as Metered, Timer},
-    resiliency::{
-        fault::{Classify as _, Retry},
-        policy::{Policy, PolicyError},
-    },
+    resiliency::policy::{Policy, PolicyError},
     state_store::{
         Change, Concurrency, ConfiguredStore, Consistency, Entry, Found, StateStore, StoreError,
         StoredKey, Write,
@@ -316,11 +313,6 @@ impl<S: StateStore> StateComponent<S> {
 /// Notes how a call ended: well, or with a failure of this class.
 fn told(timer: Timer<'_>, failure: Option<Class>) {
     timer.end(failure.is_none(), failure.unwrap_or(Class::Ok));
-}
-
-/// Whether another attempt may end better.
-fn is_outage(error: &StoreError) -> bool {
-    error.fault().retry == Retry::Worthwhile
 }
 
 #[cfg(test)]

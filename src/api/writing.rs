@@ -194,6 +194,7 @@ fn is_bad_ttl(error: &StoreError) -> bool {
     matches!(error, StoreError::TtlInvalid(_))
 }
 
-fn is_outage(error: &StoreError) -> bool {
+/// Whether another attempt may end better.
+pub(super) fn is_outage(error: &StoreError) -> bool {
     error.fault().retry == Retry::Worthwhile
 }

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::{
     redis::Server,
+    strong::with_a_replica,
     support::{
         InFull, WriteWith, delete, eventually, is_mismatch, key, prepare, read, set, store_on,
         store_with, write,
@@ -191,15 +192,7 @@ async fn a_full_server_refuses_saves_and_serves_the_rest() {
 
 #[tokio::test]
 async fn strong_saves_wait_for_replicas_and_keep_nobody_else_waiting() {
-    let master = Server::start();
-    let port = master.port.to_string();
-    let replica = Server::start_with(&["--replicaof", "127.0.0.1", &port]);
-    let mut view = master.view();
-    eventually("the replica is in step", || {
-        let info: String = view.ask(&["INFO", "replication"]);
-        async move { info.contains("state=online") }
-    })
-    .await;
+    let (master, replica, mut view) = with_a_replica().await;
     let store = store_on(&master);
     write(&store, set("k", "1")).await.unwrap();
     assert_eq!(view.calls("wait"), 0);

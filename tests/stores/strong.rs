@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// A server with a replica that is in step.
-async fn with_a_replica() -> (Server, Server, View) {
+pub async fn with_a_replica() -> (Server, Server, View) {
     let master = Server::start();
     let port = master.port.to_string();
     let replica = Server::start_with(&["--replicaof", "127.0.0.1", &port]);
