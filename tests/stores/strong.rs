@@ -106,6 +106,9 @@ impl<S: Subscriber> Layer<S> for Warnings {
 async fn who_may_not_ask_for_the_replicas_waits_for_none_and_is_warned_once() {
     let warnings = Warnings::default();
     let subscriber = tracing_subscriber::registry().with(warnings.clone());
+    // As long as there is one subscriber alone, tracing asks the thread that comes first, which may be
+    // another test's without any, whether a line is wanted by anybody.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let _told = tracing::subscriber::set_default(subscriber);
     let server = Server::start();
     let store = store_without(&server, "-info");
